@@ -1,0 +1,46 @@
+# make demo: see it work.  make test: see it tested.  make check: all that CI runs.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: setup demo test check format lint types imports bench clean
+
+setup: .venv/ready-dev
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("nicegan needs Python 3.11 or newer: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(INSTALL) --editable .
+	touch $@
+
+.venv/ready-dev: .venv/ready
+	$(INSTALL) --editable '.[dev]'
+	touch $@
+
+demo: .venv/ready
+	$(BIN)/nicegan demo --out demo
+
+test: .venv/ready-dev
+	$(BIN)/pytest
+
+check: format lint types imports test
+
+format lint types imports: .venv/ready-dev
+
+format:
+	$(BIN)/ruff format --check .
+
+lint:
+	$(BIN)/ruff check .
+
+types:
+	$(BIN)/pyright
+
+imports:
+	$(BIN)/lint-imports
+
+bench: .venv/ready-dev
+	$(BIN)/python benchmarks/step.py
+
+clean:
+	rm -rf .venv demo runs

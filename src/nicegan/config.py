@@ -1,0 +1,170 @@
+"""Configuration: frozen data, checked once at the border. The command line is made from these classes.
+
+A field's description is its help text; a recipe (`nicegan.recipes`) is a set of defaults.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from nicegan import geometry
+
+Head = Literal["cam", "local", "global"]
+Player = Literal["discriminator", "generator", "both"]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Frozen(BaseModel):
+    """Immutable, and strict about names: an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class NetworkConfig(Frozen):
+    """The networks of NICE-GAN, and the switches of the paper's ablations."""
+
+    base_channels: PositiveInt = 64
+    """Channels of the encoder's first layer and of the generator's last; every network scales with it."""
+    blocks: PositiveInt = 6
+    """Residual blocks in a generator (4 in NICE-GAN*)."""
+    summary: Literal["pooled", "flat"] = "pooled"
+    """Where the generator's style comes from: channel averages, or every value of the map (one image size only)."""
+    depth: PositiveInt = 7
+    """Layers of the discriminator; 7 needs images of 96 pixels a side, 6 of 48."""
+    shared_layers: PositiveInt = 2
+    """Layers of the discriminator that make the encoder."""
+    encoder: Literal["reused", "independent"] = "reused"
+    """Reuse the discriminator's first layers (NICE), or give each domain an encoder of its own."""
+    attention: Literal["residual", "plain", "none"] = "residual"
+    """How the class activation map acts on the encoder's features."""
+    classifiers: tuple[Head, ...] = ("cam", "local", "global")
+    """Which classifiers judge: any of cam, local, global."""
+    encoder_trained_by: Player = "discriminator"
+    """Who trains a reused encoder: the discriminator (decoupled, the paper), both (coupled), or the generator."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if not self.classifiers or len(set(self.classifiers)) != len(self.classifiers):
+            raise ValueError("classifiers: name one or more of cam, local, global, each once")
+        if self.depth < geometry.smallest_depth(self.shared_layers):
+            smallest = geometry.smallest_depth(self.shared_layers)
+            raise ValueError(
+                f"depth {self.depth} leaves no room for {self.shared_layers} shared layers: use depth {smallest} or more"
+            )
+        if self.depth > 12:
+            raise ValueError(f"depth {self.depth}: at most 12, which already needs images of 3072 pixels a side")
+        if self.encoder == "independent" and self.encoder_trained_by != "discriminator":
+            raise ValueError(
+                f"encoder_trained_by {self.encoder_trained_by} speaks of a reused encoder; an independent one is "
+                "trained with the generators: leave it out"
+            )
+        return self
+
+
+class LossConfig(Frozen):
+    """The weights of the losses."""
+
+    adversarial: NonNegativeFloat = 1.0
+    """Weight of the least-squares adversarial terms, in both phases."""
+    cycle: NonNegativeFloat = 10.0
+    """Weight of the cycle-consistency term."""
+    reconstruction: NonNegativeFloat = 10.0
+    """Weight of the reconstruction term."""
+
+
+class OptimizerConfig(Frozen):
+    """Adam, one a phase. The learning rate is constant over the first half of the steps, then falls linearly to 0."""
+
+    learning_rate: PositiveFloat = 1e-4
+    """Learning rate of both phases."""
+    beta1: Fraction = 0.5
+    """Decay of the gradient's running mean."""
+    beta2: Fraction = 0.999
+    """Decay of the squared gradient's running mean."""
+    weight_decay: NonNegativeFloat = 1e-4
+    """L2 penalty, added to the gradient."""
+
+
+class RunConfig(Frozen):
+    """Everything that makes a training run what it is."""
+
+    data: Path | None = None
+    """Folder that holds trainA, trainB, testA and testB."""
+    domain_a: Path | None = None
+    """Folder of images of domain A, in place of a dataset folder."""
+    domain_b: Path | None = None
+    """Folder of images of domain B, in place of a dataset folder."""
+    skip_broken: bool = False
+    """Train without the images that cannot be read, instead of refusing."""
+    image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 256
+    """Side of the training images in pixels, or height and width; multiples of 4."""
+    crop_margin: Annotated[int, Field(ge=0)] = 30
+    """Images are scaled to this much more than image_size, then cropped at random."""
+
+    recipe: str = "nicegan"
+    """The recipe these settings started from."""
+    network: NetworkConfig = NetworkConfig()
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+
+    steps: PositiveInt = 300_000
+    """Training steps; one step updates both phases."""
+    batch_size: PositiveInt = 1
+    """Images of each domain in a step."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of the initial weights and of the data's order."""
+    average_decay: Fraction = 0.999
+    """Decay of the averaged (EMA) weights that the model is made of."""
+
+    precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
+    """Arithmetic; auto means tf32 on an NVIDIA GPU and float32 elsewhere."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps ..."""
+    log_every: PositiveInt = 10
+    """Steps between lines of metrics.jsonl."""
+    sample_every: PositiveInt = 1000
+    """Steps between sample grids."""
+    checkpoint_every: PositiveInt = 1000
+    """Steps between checkpoints."""
+    keep: Annotated[int, Field(ge=1)] = 3
+    """Checkpoints to keep, the newest ones; the best one stays as well."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the training images in pixels."""
+        return (self.image_size, self.image_size) if isinstance(self.image_size, int) else self.image_size
+
+    @property
+    def load_size(self) -> tuple[int, int]:
+        """Height and width that images are scaled to before the crop."""
+        return self.size[0] + self.crop_margin, self.size[1] + self.crop_margin
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        network, (height, width) = self.network, self.size
+        unit = 1 << network.shared_layers
+        if height % unit or width % unit:
+            up = "x".join(str(geometry.next_multiple(side, unit)) for side in self.size)
+            raise ValueError(f"image_size {height}x{width}: sides must be multiples of {unit}; {up} would do")
+        if problem := geometry.too_small(height, width, network.depth, network.shared_layers, network.classifiers):
+            raise ValueError(f"image_size {problem.replace('use depth', 'use network.depth')}")
+        return self
+
+
+# What a resumed run may change: where and how long it runs and how often it reports, not what it is.
+CHANGEABLE = frozenset({"steps", "device", "log_every", "sample_every", "checkpoint_every", "keep"})
+
+
+def differences(old: Frozen, new: Frozen, prefix: str = "") -> dict[str, tuple[Any, Any]]:
+    """The settings in which two configurations of one class differ: dotted name -> (old, new)."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for name in type(old).model_fields:
+        before, after = getattr(old, name), getattr(new, name)
+        if isinstance(before, Frozen) and isinstance(after, Frozen):
+            found |= differences(before, after, f"{prefix}{name}.")
+        elif before != after:
+            found[prefix + name] = (before, after)
+    return found

@@ -1,0 +1,21 @@
+"""The mistakes a user can make. The command line prints each as one line and exits with 2, without a traceback."""
+
+
+class NiceganError(Exception):
+    """What is wrong, where, and how to fix it."""
+
+
+class ConfigError(NiceganError):
+    """A setting that cannot work, or settings that do not fit each other."""
+
+
+class DataError(NiceganError):
+    """Images that are missing, unreadable or of the wrong kind."""
+
+
+class CheckpointError(NiceganError):
+    """A model or checkpoint file that is missing, broken, or not what it claims to be."""
+
+
+class TrainingError(NiceganError):
+    """A run that cannot go on: its numbers or its disk have gone wrong."""

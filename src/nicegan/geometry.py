@@ -1,0 +1,53 @@
+"""Which image sizes a discriminator of a given depth can take: plain arithmetic, so that bad sizes fail at the door.
+
+Depth `n` places the local head after layer n-4 and the global head after layer n-2 (method, section 2). Layers with
+stride 2 halve the side; each head then has a stride-1 layer and an output layer, which cost one pixel each and whose
+reflection padding needs two pixels to reflect.
+"""
+
+from collections.abc import Sequence
+
+_HALVINGS_BEFORE_HEAD = {"cam": None, "local": 4, "global": 2}  # depth minus this many layers
+_SMALLEST_SIDE_AT_HEAD = 3
+_SMALLEST_LATENT_SIDE = 2
+
+
+def num_halvings(depth: int, head: str) -> int:
+    """Number of stride-2 layers between the image and a patch head ("local" or "global")."""
+    layers_after = _HALVINGS_BEFORE_HEAD[head]
+    assert layers_after is not None, "the cam head sits on the encoder, not after a layer of the trunk"
+    return depth - layers_after
+
+
+def smallest_side(depth: int, shared_layers: int, heads: Sequence[str]) -> int:
+    """The smallest image side, in pixels, that every one of `heads` and the encoder can take."""
+    sides = [_SMALLEST_LATENT_SIDE << shared_layers]
+    sides += [_SMALLEST_SIDE_AT_HEAD << num_halvings(depth, head) for head in heads if head != "cam"]
+    return max(sides)
+
+
+def smallest_depth(shared_layers: int) -> int:
+    """The shallowest discriminator whose local head still follows the encoder."""
+    return shared_layers + 4
+
+
+def fitting_depth(side: int, depth: int, shared_layers: int, heads: Sequence[str]) -> int | None:
+    """The deepest discriminator, up to `depth`, that takes images of this side; None if there is none."""
+    depths = range(depth, smallest_depth(shared_layers) - 1, -1)
+    return next((fit for fit in depths if smallest_side(fit, shared_layers, heads) <= side), None)
+
+
+def next_multiple(size: int, divisor: int) -> int:
+    """The smallest multiple of `divisor` that is at least `size`."""
+    return -(-size // divisor) * divisor
+
+
+def too_small(height: int, width: int, depth: int, shared_layers: int, heads: Sequence[str]) -> str | None:
+    """Why images of this size are too small for this discriminator and what would fit; None if they are not."""
+    smallest = smallest_side(depth, shared_layers, heads)
+    side = min(height, width)
+    if side >= smallest:
+        return None
+    fit = fitting_depth(side, depth, shared_layers, heads)
+    way_out = f"use depth {fit}" if fit else "use larger images or fewer classifiers"
+    return f"{height}x{width} is too small for a discriminator of depth {depth} (smallest side: {smallest}); {way_out}"

@@ -1,0 +1,1 @@
+"""Methods: which losses train which parameters, and in what order."""

@@ -1,0 +1,99 @@
+"""The self-describing model: one safetensors file that holds a translator's weights and, in its header, its description.
+
+Nothing else is needed to load it: no flags, no code, no pickle.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from nicegan.config import Frozen, NetworkConfig
+from nicegan.errors import CheckpointError
+from nicegan.methods.build import build_translation_paths
+
+FORMAT = "nicegan-model"
+FORMAT_VERSION = 1
+
+
+class ModelCard(Frozen):
+    """What a model says of itself."""
+
+    method: str = "nicegan"
+    network: NetworkConfig
+    image_size: tuple[int, int]
+    """Height and width it was trained at, in pixels."""
+    step: int = 0
+    """Training steps it has seen."""
+    origin: str = ""
+    """Where the weights come from, in words."""
+
+
+class Model(NamedTuple):
+    """A card, and the networks it describes: `paths["A"]` and `paths["B"]`, each an encoder and a generator."""
+
+    card: ModelCard
+    paths: nn.ModuleDict
+
+
+def save_model(path: Path, card: ModelCard, paths: nn.ModuleDict) -> None:
+    """Write a model file beside its destination and rename it, so that a reader never sees half of one."""
+    header = {"format": FORMAT, "format_version": str(FORMAT_VERSION), "card": card.model_dump_json()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in paths.state_dict().items()}
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("wb") as file:
+        file.write(save(tensors, metadata=header))
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def read_card(path: Path) -> ModelCard:
+    """The description in a model's header.
+
+    Raises:
+        CheckpointError: not a model file, or one written by a newer version.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+    except (SafetensorError, OSError) as problem:
+        raise CheckpointError(f"{path} is not a readable model file: {problem}") from None
+    if header.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is a safetensors file, but not a nicegan model: its header has no model card")
+    if int(header["format_version"]) > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has model format {header['format_version']}; this version reads up to {FORMAT_VERSION}: "
+            "install a newer nicegan"
+        )
+    try:
+        return ModelCard.model_validate_json(header["card"])
+    except (ValidationError, KeyError) as problem:
+        raise CheckpointError(f"{path} has a model card that cannot be read: {problem}") from None
+
+
+def load_model(path: Path) -> Model:
+    """Read a model file and build the networks it describes.
+
+    Raises:
+        CheckpointError: not a model file, a newer format, or tensors that do not fit the description.
+    """
+    card = read_card(path)
+    paths = build_translation_paths(card.network, card.image_size)
+    expected = paths.state_dict()
+    with safe_open(path, framework="pt") as file:
+        names = set(file.keys())
+        if names != set(expected):
+            odd = sorted(names ^ set(expected))
+            raise CheckpointError(f"{path} does not hold the tensors its card describes: {', '.join(odd[:3])} ...")
+        for name, tensor in expected.items():
+            if list(file.get_slice(name).get_shape()) != list(tensor.shape):
+                raise CheckpointError(f"{path}: tensor {name} does not have the shape its card describes")
+        paths.load_state_dict({name: file.get_tensor(name) for name in names})
+    return Model(card, paths)

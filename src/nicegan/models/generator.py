@@ -1,0 +1,121 @@
+"""The generator: latent -> image, its body steered by a summary of the latent itself."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nicegan.nn.conv import ReflectConv2d
+from nicegan.nn.norm import ILN, AdaILN
+from nicegan.shapes import Features, Image, Latent
+
+Vector = Float[Tensor, "n c"]
+
+
+class Style(NamedTuple):
+    """The scale and shift of every adaptive normalisation in the body."""
+
+    gamma: Vector
+    beta: Vector
+
+
+class StyleHead(nn.Module):
+    """summary -> style: two linear layers with ReLU, then one linear layer each for gamma and beta; no biases."""
+
+    def __init__(self, in_features: int, num_channels: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(in_features, num_channels, bias=False)
+        self.second = nn.Linear(num_channels, num_channels, bias=False)
+        self.gamma = nn.Linear(num_channels, num_channels, bias=False)
+        self.beta = nn.Linear(num_channels, num_channels, bias=False)
+
+    def forward(self, summary: Float[Tensor, "n f"]) -> Style:
+        hidden = F.relu_(self.second(F.relu_(self.first(summary))))
+        return Style(self.gamma(hidden), self.beta(hidden))
+
+
+class PooledSummary(nn.Module):
+    """Features -> style from the channels' averages: any image size ("light" in the published code)."""
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__()
+        self.head = StyleHead(num_channels, num_channels)
+
+    def forward(self, x: Features) -> Style:
+        return self.head(x.mean(dim=(2, 3)))
+
+
+class FlatSummary(nn.Module):
+    """Features -> style from every value of the map: one image size only, and most of the model's weights."""
+
+    def __init__(self, num_channels: int, height: int, width: int) -> None:
+        super().__init__()
+        self.size = (height, width)
+        self.head = StyleHead(num_channels * height * width, num_channels)
+
+    def forward(self, x: Features) -> Style:
+        if x.shape[2:] != self.size:
+            raise ValueError(f"this summary takes maps of {self.size} only, not {tuple(x.shape[2:])}")
+        return self.head(x.flatten(1))
+
+
+class ResidualBlock(nn.Module):
+    """x + norm(conv(relu(norm(conv(x)))))"""
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__()
+        self.conv1 = ReflectConv2d(num_channels, num_channels, 3, bias=False)
+        self.norm1 = AdaILN(num_channels)
+        self.conv2 = ReflectConv2d(num_channels, num_channels, 3, bias=False)
+        self.norm2 = AdaILN(num_channels)
+
+    def forward(self, x: Features, style: Style) -> Features:
+        hidden = self.norm1(self.conv1(x), *style, rectify=True)
+        return x + self.norm2(self.conv2(hidden), *style)
+
+
+class Up(nn.Sequential):
+    """Twice the side, half the channels: a 3x3 convolution, then a 1x1 convolution whose channels become pixels."""
+
+    def __init__(self, num_channels: int) -> None:
+        half = num_channels // 2
+        super().__init__(
+            ReflectConv2d(num_channels, half, 3, bias=False),  # (n, c/2, h, w)
+            ILN(half),
+            nn.Conv2d(half, 4 * half, 1),  # (n, 2c, h, w)
+            nn.PixelShuffle(2),  # (n, c/2, 2h, 2w)
+            ILN(half),
+        )
+
+
+class Generator(nn.Module):
+    """latent -> image of this domain.
+
+    Args:
+        latent_channels: channels of the latent; the body has twice as many.
+        num_blocks: residual blocks in the body.
+        num_ups: doublings of the side; as many as the encoder has stride-2 layers.
+        summary: makes the style from the body's input.
+    """
+
+    def __init__(
+        self, latent_channels: int, num_blocks: int, num_ups: int, summary: PooledSummary | FlatSummary
+    ) -> None:
+        super().__init__()
+        width = 2 * latent_channels
+        self.entry = nn.Sequential(ReflectConv2d(latent_channels, width, 3, bias=True), ILN(width))
+        self.summary = summary
+        self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(num_blocks))
+        self.ups = nn.Sequential(*(Up(width >> i) for i in range(num_ups)))
+        self.exit = ReflectConv2d(width >> num_ups, 3, 7, bias=False)
+
+    def forward(self, latent: Latent) -> Image:
+        x = self.entry(latent)  # (n, 2c, h/4, w/4)
+        style = self.summary(x)
+        for block in self.blocks:
+            x = block(x, style)
+        return torch.tanh(self.exit(self.ups(x)))  # (n, 3, h, w)

@@ -1,0 +1,1 @@
+"""Building blocks, one idea a file. They take numbers, never a configuration."""

@@ -1,0 +1,149 @@
+"""Instance-layer normalisation (ILN) and its adaptive form (AdaILN), as one affine map per channel.
+
+Source: U-GAT-IT (Kim et al., ICLR 2020) in the form NICE-GAN uses, a softmax over two learned logits per channel:
+
+    out = gamma * (p_in * (x - m_in) / sqrt(v_in + eps) + p_ln * (x - m_ln) / sqrt(v_ln + eps)) + beta
+
+Everything but x is one number per image and channel, so out = scale * x + shift; and the layer's statistics follow from
+the instances' by the law of total variance. One read gives the statistics, one read and write the output.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+PerChannel = Float[Tensor, "n c"]
+EPSILON = 1e-5
+INSTANCE_FIRST = (3.2, 1.0)  # initial logits (instance, layer) of AdaILN
+LAYER_FIRST = (1.0, 3.2)  # and of ILN
+
+
+class Moments(NamedTuple):
+    """Mean and unbiased variance of each channel of each image."""
+
+    mean: PerChannel
+    variance: PerChannel
+
+
+class Affine(NamedTuple):
+    """out = scale * x + shift"""
+
+    scale: PerChannel
+    shift: PerChannel
+
+
+def instance_moments(x: Float[Tensor, "n c h w"]) -> Moments:
+    """Mean and unbiased variance over the pixels, in float32 or better."""
+    pixels = x.flatten(2)
+    if x.is_cuda:
+        variance, mean = torch.var_mean(pixels.float(), dim=2)
+        return Moments(mean, variance)
+    # On CPUs torch.var_mean is 20 to 50 times slower than these two vectorised passes (docs/LOG.md).
+    pixels = pixels if x.dtype == torch.float64 else pixels.float()
+    mean = pixels.mean(dim=2)
+    spread = torch.linalg.vector_norm(pixels - mean[..., None], dim=2)
+    return Moments(mean, spread.square() / max(pixels.shape[2] - 1, 1))
+
+
+def mixed_affine(
+    moments: Moments, gamma: PerChannel, beta: PerChannel, mix: Float[Tensor, "c 2"], num_pixels: int
+) -> Affine:
+    """The normalisation as one affine map per image and channel; `mix` holds the logits (instance, layer)."""
+    mean, variance = moments
+    num_channels = mean.shape[1]
+    layer_mean = mean.mean(dim=1, keepdim=True)
+    within = (num_pixels - 1) * variance.sum(dim=1, keepdim=True)
+    between = num_pixels * (mean - layer_mean).square().sum(dim=1, keepdim=True)
+    layer_variance = (within + between) / (num_channels * num_pixels - 1)
+
+    p_instance, p_layer = mix.softmax(dim=1).unbind(dim=1)
+    instance = p_instance * (variance + EPSILON).rsqrt()
+    layer = p_layer * (layer_variance + EPSILON).rsqrt()
+    return Affine(
+        scale=gamma * (instance + layer),
+        shift=beta - gamma * (instance * mean + layer * layer_mean),
+    )
+
+
+def apply_affine(x: Float[Tensor, "n c h w"], affine: Affine, *, rectify: bool) -> Float[Tensor, "n c h w"]:
+    """scale * x + shift, then ReLU if `rectify`."""
+    scale, shift = (number.to(x.dtype)[..., None, None] for number in affine)
+    out = torch.addcmul(shift, x, scale)
+    return out.relu_() if rectify else out
+
+
+class _Normalise(torch.autograd.Function):
+    """The same, saving nothing but x: the backward pass recomputes what it needs from the affine map."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, mix: Tensor, rectify: bool) -> Tensor:  # noqa: FBT001
+        moments = instance_moments(x)
+        ctx.save_for_backward(x, gamma, beta, mix, *moments)
+        ctx.rectify = rectify
+        return apply_affine(x, mixed_affine(moments, gamma, beta, mix, x[0, 0].numel()), rectify=rectify)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
+        x, *saved = ctx.saved_tensors
+        num_pixels = x[0, 0].numel()
+        gamma, beta, mix, mean, variance = inputs = [tensor.detach().requires_grad_() for tensor in saved]
+        with torch.enable_grad():
+            affine = mixed_affine(Moments(mean, variance), gamma, beta, mix, num_pixels)
+        if ctx.rectify:
+            grad_out = grad_out * (apply_affine(x, Affine(*affine), rectify=False) > 0)
+        grad_shift = grad_out.flatten(2).sum(dim=2, dtype=mean.dtype)
+        grad_scale = torch.einsum("ncp,ncp->nc", grad_out.flatten(2), x.flatten(2)).to(mean.dtype)
+        grad_gamma, grad_beta, grad_mix, grad_mean, grad_variance = torch.autograd.grad(
+            affine, inputs, (grad_scale, grad_shift)
+        )
+        # x moves out directly, and through its mean (slope 1/p) and variance (slope 2 (x - mean) / (p - 1)).
+        slope = 2 / max(num_pixels - 1, 1) * grad_variance
+        offset = grad_mean / num_pixels - slope * mean
+        direct, slope, offset = (number.to(x.dtype)[..., None, None] for number in (affine.scale, slope, offset))
+        grad_x = torch.addcmul(offset, x, slope).addcmul_(grad_out, direct)
+        return grad_x, grad_gamma, grad_beta, grad_mix, None
+
+
+def normalise(
+    x: Float[Tensor, "n c h w"],
+    gamma: PerChannel,
+    beta: PerChannel,
+    mix: Float[Tensor, "c 2"],
+    *,
+    rectify: bool = False,
+) -> Float[Tensor, "n c h w"]:
+    """Mixed normalisation of x with given gamma and beta, then ReLU if `rectify`."""
+    if torch.is_grad_enabled():
+        return _Normalise.apply(x, gamma, beta, mix, rectify)  # pyright: ignore[reportReturnType]
+    return apply_affine(x, mixed_affine(instance_moments(x), gamma, beta, mix, x[0, 0].numel()), rectify=rectify)
+
+
+class AdaILN(nn.Module):
+    """Normalisation whose gamma and beta are made from the image: `forward(x, gamma, beta)`."""
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__()
+        self.mix = nn.Parameter(torch.tensor(INSTANCE_FIRST).repeat(num_channels, 1))
+
+    def forward(
+        self, x: Float[Tensor, "n c h w"], gamma: PerChannel, beta: PerChannel, *, rectify: bool = False
+    ) -> Float[Tensor, "n c h w"]:
+        return normalise(x, gamma, beta, self.mix, rectify=rectify)
+
+
+class ILN(nn.Module):
+    """Normalisation with a learned gamma and beta per channel, followed by ReLU as everywhere in the generator."""
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__()
+        self.mix = nn.Parameter(torch.tensor(LAYER_FIRST).repeat(num_channels, 1))
+        self.gamma = nn.Parameter(torch.ones(num_channels))
+        self.beta = nn.Parameter(torch.zeros(num_channels))
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        shape = (x.shape[0], x.shape[1])
+        return normalise(x, self.gamma.expand(shape), self.beta.expand(shape), self.mix, rectify=True)

@@ -1,0 +1,84 @@
+"""Spectral normalisation (Miyato et al., ICLR 2018) that divides a layer's weight or its output, whichever is smaller.
+
+A layer is linear in its weight, so (W / sigma) x = (W x) / sigma. Early layers have small weights and large outputs, the
+last ones the reverse: 33 M weights make 2048 maps of 2x2 pixels. sigma = u . W v with u and v held constant is
+differentiable in W, which gives the rank-one term of the gradient. The power iteration that moves u and v is made once
+per update of the weights, by `iterate`, not at every forward pass.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nicegan.nn.conv import reflect_pad
+
+NUM_INITIAL_ITERATIONS = 5  # from a random start; training then makes one per update
+
+
+class SpectralNorm(nn.Module):
+    """The largest singular value of a weight, seen as a matrix of one row per output."""
+
+    u: Tensor
+    v: Tensor
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        matrix = weight.detach().flatten(1)
+        self.register_buffer("u", F.normalize(torch.randn(matrix.shape[0]), dim=0))
+        self.register_buffer("v", F.normalize(torch.randn(matrix.shape[1]), dim=0))
+        for _ in range(NUM_INITIAL_ITERATIONS):
+            self.iterate(weight)
+
+    @torch.no_grad()
+    def iterate(self, weight: Tensor) -> None:
+        """One power iteration: v <- W'u / |W'u|, u <- W v / |W v|."""
+        matrix = weight.flatten(1)
+        self.v.copy_(F.normalize(matrix.t() @ self.u, dim=0))
+        self.u.copy_(F.normalize(matrix @ self.v, dim=0))
+
+    def forward(self, weight: Tensor) -> Float[Tensor, ""]:
+        """sigma = u . W v"""
+        # The vectors are copied: `iterate` may move them before the graph that holds them is used.
+        return torch.dot(self.u.clone(), weight.flatten(1) @ self.v.clone())
+
+
+class SpectralConv2d(nn.Conv2d):
+    """A 4x4 convolution padded by one reflected pixel, its weight divided by its spectral norm."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int, bias: bool = True) -> None:
+        super().__init__(in_channels, out_channels, kernel_size=4, stride=stride, bias=bias)
+        self.norm = SpectralNorm(self.weight)
+
+    def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c_out h_out w_out"]:
+        padded = reflect_pad(input, 1)
+        sigma = self.norm(self.weight)
+        if self.weight.numel() <= self._num_outputs(padded):
+            return F.conv2d(padded, self.weight / sigma, self.bias, self.stride)
+        out = F.conv2d(padded, self.weight, None, self.stride)
+        scale = sigma.reciprocal().to(out.dtype)
+        if self.bias is None:
+            return out * scale
+        return torch.addcmul(self.bias.to(out.dtype)[:, None, None], out, scale)
+
+    def _num_outputs(self, padded: Tensor) -> int:
+        height, width = ((side - 4) // self.stride[0] + 1 for side in padded.shape[2:])
+        return padded.shape[0] * self.out_channels * height * width
+
+
+class SpectralLinear(nn.Linear):
+    """A linear layer without bias, its weight divided by its spectral norm."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__(in_features, out_features, bias=False)
+        self.norm = SpectralNorm(self.weight)
+
+    def forward(self, input: Float[Tensor, "n f"]) -> Float[Tensor, "n f_out"]:
+        return super().forward(input) / self.norm(self.weight)
+
+
+def iterate(module: nn.Module) -> None:
+    """One power iteration for every spectrally normalised layer inside `module`."""
+    for layer in module.modules():
+        if isinstance(layer, SpectralConv2d | SpectralLinear):
+            layer.norm.iterate(layer.weight)
