@@ -38,9 +38,10 @@ class SpectralNorm(nn.Module):
         self.u.copy_(F.normalize(matrix @ self.v, dim=0))
 
     def forward(self, weight: Tensor) -> Float[Tensor, ""]:
-        """sigma = u . W v"""
-        # The vectors are copied: `iterate` may move them before the graph that holds them is used.
-        return torch.dot(self.u.clone(), weight.flatten(1) @ self.v.clone())
+        """sigma = u . W v, in the weight's own precision whatever autocast says"""
+        with torch.autocast(weight.device.type, enabled=False):
+            # The vectors are copied: `iterate` may move them before the graph that holds them is used.
+            return torch.dot(self.u.clone(), weight.flatten(1) @ self.v.clone())
 
 
 class SpectralConv2d(nn.Conv2d):

@@ -1,0 +1,32 @@
+"""From stored pixels to network input: crop, flip, and scale to [-1, 1]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from nicegan.data.cache import Pixels
+from nicegan.data.stream import Pick
+from nicegan.shapes import Image
+
+
+def crops(pixels: Pixels, picked: Sequence[Pick], size: tuple[int, int]) -> UInt8[Tensor, "n h w 3"]:
+    """The picked images, cropped to `size` (height, width) and flipped, still as bytes."""
+    height, width = size
+    windows = [pixels[p.index, p.top : p.top + height, p.left : p.left + width] for p in picked]
+    flipped = [window[:, ::-1] if p.flip else window for window, p in zip(windows, picked, strict=True)]
+    return torch.from_numpy(np.stack(flipped))
+
+
+def to_network(pixels: UInt8[Tensor, "n h w 3"]) -> Image:
+    """Bytes as the networks take them: channels first, [-1, 1]."""
+    return pixels.permute(0, 3, 1, 2).float().div_(127.5).sub_(1).contiguous()
+
+
+def to_pixels(image: Float[Tensor, "n 3 h w"]) -> UInt8[Tensor, "n h w 3"]:
+    """The inverse: [-1, 1] as bytes, rounded, channels last."""
+    return image.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)

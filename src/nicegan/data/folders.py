@@ -1,0 +1,136 @@
+"""Finding images and reading them: any common format, as 8-bit RGB."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from nicegan.errors import DataError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+SPLITS = ("trainA", "trainB", "testA", "testB")
+MAX_PIXELS = 100_000_000
+_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+_WITHOUT_A_RANGE = ("I", "F")  # 32-bit integers and floats
+
+
+class Dataset(NamedTuple):
+    """The image files of both domains. Test files may be missing when two bare folders were given."""
+
+    train_a: list[Path]
+    train_b: list[Path]
+    test_a: list[Path]
+    test_b: list[Path]
+
+
+def find_images(folder: Path) -> list[Path]:
+    """Every image below `folder`, at any depth, sorted by path; hidden files are passed over."""
+    found = []
+    for parent, folders, names in os.walk(folder):  # does not follow links to folders, so a loop cannot trap it
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        images = (name for name in names if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."))
+        found += [Path(parent, name) for name in images]
+    return sorted(found)
+
+
+def find_dataset(data: Path | None, domain_a: Path | None, domain_b: Path | None) -> Dataset:
+    """The images of a dataset folder, or of two folders.
+
+    Raises:
+        DataError: a folder that is missing or empty, or the same folder for both domains.
+    """
+    if data is not None and (domain_a or domain_b):
+        raise DataError("give a dataset folder, or --domain-a and --domain-b, not both")
+    if data is not None:
+        return _find_splits(data)
+    if domain_a is None or domain_b is None:
+        raise DataError("no data: give a dataset folder (with trainA, trainB), or both --domain-a and --domain-b")
+    if domain_a.resolve() == domain_b.resolve():
+        raise DataError(f"domains A and B are the same folder, {domain_a}: there is nothing to translate")
+    return Dataset(_required(domain_a), _required(domain_b), [], [])
+
+
+def _find_splits(data: Path) -> Dataset:
+    if not data.is_dir():
+        raise DataError(f"{data} is not a folder")
+    missing = [name for name in SPLITS[:2] if not (data / name).is_dir()]
+    if missing:
+        there = ", ".join(sorted(path.name for path in data.iterdir() if path.is_dir())[:8]) or "no folders"
+        raise DataError(
+            f"{data} has no {' and no '.join(missing)} (it has {there}); a dataset holds trainA and trainB, and "
+            "testA and testB for held-out images; or name two folders with --domain-a and --domain-b"
+        )
+    if (data / "trainA").resolve() == (data / "trainB").resolve():
+        raise DataError(f"{data}: trainA and trainB are the same folder")
+    tests = [find_images(data / name) if (data / name).is_dir() else [] for name in SPLITS[2:]]
+    return Dataset(_required(data / "trainA"), _required(data / "trainB"), *tests)
+
+
+def _required(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder")
+    if images := find_images(folder):
+        return images
+    raise DataError(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))})")
+
+
+def read_image(path: Path) -> Image.Image:
+    """One image as 8-bit RGB: upright (EXIF), alpha and transparency on white, 16 bits scaled to 8, first frame only.
+
+    Raises:
+        DataError: what is wrong with the file, without its name.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # broken metadata around a good image
+            with Image.open(path) as image:
+                _check_size(image)
+                image.load()
+                return _upright(to_rgb(image), image)
+    except UnidentifiedImageError:
+        raise DataError("not an image that can be read") from None
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as problem:
+        raise DataError(str(problem).splitlines()[0] if str(problem) else type(problem).__name__) from None
+
+
+def _check_size(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise DataError(f"{image.width}x{image.height} pixels are more than the {MAX_PIXELS:,} that are allowed")
+
+
+def _upright(rgb: Image.Image, original: Image.Image) -> Image.Image:
+    orientation = original.getexif().get(0x0112, 1)
+    if orientation in range(2, 9):
+        rgb.getexif()[0x0112] = orientation
+        return ImageOps.exif_transpose(rgb)
+    return rgb
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Any PIL image as 8-bit RGB.
+
+    Raises:
+        DataError: 32-bit values, whose range nobody knows.
+    """
+    if image.mode in _SIXTEEN_BIT:
+        scaled = np.round(np.asarray(image).astype(np.float32) / 257)
+        return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
+    if image.mode in _WITHOUT_A_RANGE:
+        raise DataError(f"{image.mode!r} pixels (32 bits) have no known range: convert to 8 or 16 bits")
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def listing(broken: dict[str, str], limit: int = 50) -> str:
+    """Broken files, one a line, with the reason."""
+    lines = [f"  {name!r}: {reason}" for name, reason in broken.items()]
+    more = [f"  ... and {len(lines) - limit} more"] if len(lines) > limit else []
+    return "\n".join(lines[:limit] + more)

@@ -1,0 +1,39 @@
+"""Stopping on request: the first SIGINT or SIGTERM asks the loop to save and stop, a second one stops at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+
+class StopRequest:
+    """Within: `signal_number` is set once the process has been asked to stop."""
+
+    def __init__(self) -> None:
+        self.signal_number: int | None = None
+        self.previous: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.previous[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self._give_back()
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell expects of a program ended by this signal; 0 if none came."""
+        return 0 if self.signal_number is None else 128 + self.signal_number
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.signal_number = number
+        self._give_back()
+
+    def _give_back(self) -> None:
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+        self.previous = {}

@@ -1,0 +1,196 @@
+"""The training loop: a step is one update of every phase, in order."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from rich.console import Console
+
+from nicegan.config import RunConfig
+from nicegan.errors import TrainingError
+from nicegan.methods.base import Batch, Phase, total
+from nicegan.metrics.distances import sliced_wasserstein
+from nicegan.model_file import ModelCard, save_model
+from nicegan.shapes import Terms
+from nicegan.training.average import update_average
+from nicegan.training.data import TrainingData
+from nicegan.training.interrupt import StopRequest
+from nicegan.training.machine import Machine, choose_machine
+from nicegan.training.records import Metrics, ProgressLine, describe_run, summarised
+from nicegan.training.run_folder import RunFolder
+from nicegan.training.samples import save_grid, translated
+from nicegan.training.schedule import average_weight, learning_rate
+from nicegan.training.state import (
+    Best,
+    TrainingState,
+    load_checkpoint,
+    new_state,
+    point_to,
+    pointed_at,
+    prune,
+    save_checkpoint,
+)
+
+SCORE = "score/sliced_wasserstein"
+
+
+class Outcome(NamedTuple):
+    """How a run ended: after all its steps (exit code 0), or saved because it was asked to stop."""
+
+    run: Path
+    step: int
+    exit_code: int
+
+
+def update(phase: Phase, optimizer: torch.optim.Optimizer, batch: Batch, machine: Machine) -> Terms:
+    """One update of one phase; returns its terms."""
+    optimizer.zero_grad(set_to_none=True)
+    with machine.autocast():
+        terms = phase(batch)
+    total(terms).backward()
+    optimizer.step()
+    phase.after_update()
+    return terms
+
+
+def train_step(state: TrainingState, batch: Batch, config: RunConfig, machine: Machine) -> Terms:
+    """Every phase once, then the averaged weights; returns all terms as "phase/domain/term"."""
+    rate = learning_rate(state.step, config.steps, config.optimizer.learning_rate)
+    terms: Terms = {}
+    for phase, optimizer in zip(state.method.phases, state.optimizers, strict=True):
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        of_phase = update(phase, optimizer, batch, machine)
+        terms |= {f"{phase.name}/{name}": term.detach() for name, term in of_phase.items()}
+    update_average(state.average, state.method.translation_paths(), average_weight(state.step, config.average_decay))
+    state.step += 1
+    return terms
+
+
+class Run:
+    """One training run: its state, its data and its folder.
+
+    Raises:
+        NiceganError: settings, data or a folder that cannot be used.
+    """
+
+    def __init__(self, config: RunConfig, out: Path, console: Console) -> None:
+        self.config = config
+        self.console = console
+        self.folder = RunFolder(out)
+        self.machine = choose_machine(config.device, config.precision)
+        with console.status("reading images") as status:
+            self.data = TrainingData(config, lambda what, done, count: status.update(f"decoding {what}: {done}/{count}"))
+        self.folder.claim(config, describe_run(config.model_dump(mode="json"), str(self.machine)))
+        self.state = new_state(config, self.machine.device)
+        if place := pointed_at(self.folder.latest):
+            load_checkpoint(place, self.state)
+        self.metrics = Metrics(out, self.state.step)
+        self.samples = self.data.samples(self.machine.device)
+
+    def train(self) -> Outcome:
+        """Train to the last step, or until asked to stop."""
+        self._announce()
+        state, config = self.state, self.config
+        line = ProgressLine(state.step, config.steps, 2 * config.batch_size, self.console)
+        try:
+            with line, StopRequest() as stop:
+                while state.step < config.steps and stop.signal_number is None:
+                    batch = self.data.batch(state.step, self.machine.device)
+                    terms = train_step(state, batch, config, self.machine)
+                    line.advance(state.step)
+                    self._after_step(terms, line)
+                if not self._at(config.checkpoint_every):
+                    self.save()
+        finally:
+            self.metrics.close()
+        self._conclude(stop)
+        return Outcome(self.folder.root, state.step, stop.exit_code)
+
+    def _after_step(self, terms: Terms, line: ProgressLine) -> None:
+        if self._at(self.config.log_every):
+            self._log(terms, line)
+        if self._at(self.config.sample_every) or self.state.step == 1:
+            save_grid(self.folder.samples / f"{self.state.step:09d}.png", self.state.average, self.samples)
+        if self._at(self.config.checkpoint_every):
+            self.save()
+
+    def _at(self, interval: int) -> bool:
+        """Whether the last step was one of every `interval`, or the run's last."""
+        return self.state.step % interval == 0 or self.state.step == self.config.steps
+
+    def _log(self, terms: Terms, line: ProgressLine) -> None:
+        values = {name: term.item() for name, term in terms.items()}
+        self._refuse_nonsense(values)
+        rate = self.state.optimizers[0].param_groups[0]["lr"]
+        speed = line.images_per_second(self.state.step)
+        self.metrics.write(self.state.step, {**values, "learning_rate": rate, "images_per_second": speed})
+        line.losses(self.state.step, summarised(values))
+
+    def _refuse_nonsense(self, values: dict[str, float]) -> None:
+        if wrong := [name for name, value in values.items() if not math.isfinite(value)]:
+            where = pointed_at(self.folder.latest)
+            kept = f"the last checkpoint is {where}" if where else "no checkpoint was written yet"
+            raise TrainingError(
+                f"step {self.state.step}: {', '.join(wrong)} is not a finite number; {kept}. "
+                "Try a smaller --optimizer.learning-rate, or --precision float32"
+            )
+
+    def save(self) -> None:
+        """Score, write a checkpoint, point `latest` and `best` at theirs, and write the best model."""
+        state, folder = self.state, self.folder
+        score = self.score()
+        self.metrics.write(state.step, {SCORE: score})
+        better = state.best is None or score < state.best.score
+        if better:
+            state.best = Best(state.step, score)
+        place = save_checkpoint(folder.checkpoints, state)
+        point_to(folder.latest, place, "the newest")
+        if better:
+            point_to(folder.best, place, "smallest sliced Wasserstein distance of test translations", score=score)
+            save_model(folder.model, self.card(), state.average)
+        spared = pointed_at(folder.best)
+        prune(folder.checkpoints, self.config.keep, {spared} if spared else set())
+
+    def score(self) -> float:
+        """Sliced Wasserstein distance of both translated test sets from the real ones, by the averaged networks."""
+        a, b = self.data.scored
+        fake_b = translated(self.state.average, "A", "B", a, self.machine.device)
+        fake_a = translated(self.state.average, "B", "A", b, self.machine.device)
+        return (sliced_wasserstein(fake_b, b) + sliced_wasserstein(fake_a, a)) / 2
+
+    def card(self) -> ModelCard:
+        """What the model file says of itself."""
+        config = self.config
+        return ModelCard(
+            network=config.network, image_size=config.size, step=self.state.step, origin=f"recipe {config.recipe}"
+        )
+
+    def _announce(self) -> None:
+        counts = " and ".join(f"{len(store.names)} images of {name}" for store, name in zip(self.data.stores, "AB"))  # noqa: B905
+        start = f"resuming at step {self.state.step}" if self.state.step else "training"
+        self.console.print(f"{start}: {counts}, {self.machine}, into {self.folder.root}", highlight=False)
+
+    def _conclude(self, stop: StopRequest) -> None:
+        if stop.signal_number is not None and self.state.step < self.config.steps:
+            self.console.print(
+                f"stopped and saved at step {self.state.step}; go on with: nicegan train --resume {self.folder.root}",
+                highlight=False,
+            )
+
+
+def train(config: RunConfig, out: Path, console: Console | None = None) -> Outcome:
+    """Train a translator, or go on where the run in `out` stands.
+
+    Args:
+        config: what to train; see `nicegan.recipes.recipe` for presets.
+        out: the run folder; new, or one that holds a run of the same configuration.
+        console: where to show progress; standard error if None.
+
+    Raises:
+        NiceganError: settings, data or a folder that cannot be used, each with the way out.
+    """
+    return Run(config, out, console or Console(stderr=True)).train()

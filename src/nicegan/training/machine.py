@@ -1,0 +1,55 @@
+"""Where a run computes, and in which precision: chosen once, and said in one line."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
+
+import torch
+
+from nicegan.errors import ConfigError
+
+
+class Machine(NamedTuple):
+    """A device and an arithmetic."""
+
+    device: torch.device
+    precision: str
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context of a phase's forward pass."""
+        if self.precision == "bfloat16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+    def __str__(self) -> str:
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+        threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
+        return f"{name}{threads}, {self.precision}"
+
+
+def choose_machine(device: str, precision: str) -> Machine:
+    """Resolve "auto"; switch TensorFloat-32 on or off.
+
+    Raises:
+        ConfigError: a device that is not there, or a precision that it does not have.
+    """
+    chosen = _choose_device(device)
+    if precision == "auto":
+        precision = "tf32" if chosen.type == "cuda" else "float32"
+    if precision == "tf32" and chosen.type != "cuda":
+        raise ConfigError(f"precision tf32 is for NVIDIA GPUs, and this run is on {chosen.type}: use float32 or auto")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "float32"
+    return Machine(chosen, precision)
+
+
+def _choose_device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        raise ConfigError(f"device {device!r} cannot be used here; there is {', '.join(there)}") from None
+    return chosen

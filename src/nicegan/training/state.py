@@ -1,0 +1,185 @@
+"""Everything a run must remember, as one object; saved so that a reader never finds half a checkpoint.
+
+A checkpoint is a folder: `weights.safetensors` (both domains whole, and the averaged networks) and `state.pt` (optimizers,
+step, random number generators, best score). It is written beside its place, flushed, and renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from nicegan.config import RunConfig
+from nicegan.errors import CheckpointError
+from nicegan.methods.base import Method
+from nicegan.methods.build import build_method
+from nicegan.training.average import averaged_copy
+
+FORMAT_VERSION = 1
+
+
+@dataclass
+class Best:
+    """The best checkpoint so far, by a score of which less is better."""
+
+    step: int
+    score: float
+
+
+@dataclass
+class TrainingState:
+    """A run between two steps."""
+
+    method: Method
+    optimizers: tuple[torch.optim.Optimizer, ...]
+    average: nn.ModuleDict
+    step: int = 0
+    best: Best | None = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All weights: "A.generator...", "average.A.generator..."."""
+        named = {f"{domain.name}.{key}": value for domain in self.method.domains for key, value in domain.state_dict().items()}
+        return named | {f"average.{key}": value for key, value in self.average.state_dict().items()}
+
+    def memory(self) -> dict[str, Any]:
+        """All that is not weights."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "step": self.step,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "best": None if self.best is None else (self.best.step, self.best.score),
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def restore(self, tensors: dict[str, Tensor], memory: dict[str, Any]) -> None:
+        """Become the run that was saved."""
+        own = self.tensors()
+        if set(own) != set(tensors):
+            raise CheckpointError("the checkpoint's weights are of other networks than the run's configuration says")
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(tensors[name])
+        for optimizer, saved in zip(self.optimizers, memory["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.step = memory["step"]
+        self.best = None if memory["best"] is None else Best(*memory["best"])
+        torch.set_rng_state(memory["random"])
+        if torch.cuda.is_available() and memory["random_cuda"]:
+            torch.cuda.set_rng_state_all(memory["random_cuda"])
+
+
+def new_state(config: RunConfig, device: torch.device) -> TrainingState:
+    """A run before its first step; the initial weights follow from the seed."""
+    torch.manual_seed(config.seed)
+    method = build_method(config.network, config.loss, config.size)
+    for domain in method.domains:
+        domain.to(device)
+    settings = config.optimizer
+    optimizers = tuple(
+        torch.optim.Adam(
+            phase.parameters(),
+            lr=settings.learning_rate,
+            betas=(settings.beta1, settings.beta2),
+            weight_decay=settings.weight_decay,
+            fused=device.type in ("cpu", "cuda"),
+        )
+        for phase in method.phases
+    )
+    return TrainingState(method, optimizers, averaged_copy(method.translation_paths()))
+
+
+def checkpoint_name(step: int) -> str:
+    """The folder of a step's checkpoint."""
+    return f"{step:09d}"
+
+
+def save_checkpoint(folder: Path, state: TrainingState) -> Path:
+    """Write the state below `folder`, whole or not at all; returns where."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / checkpoint_name(state.step)
+    beside = folder / f".{place.name}.{os.getpid()}"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    try:
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors().items()}
+        _write_flushed(beside / "weights.safetensors", save(weights, metadata={"format_version": str(FORMAT_VERSION)}))
+        with (beside / "state.pt").open("wb") as file:
+            torch.save(state.memory(), file)
+            file.flush()
+            os.fsync(file.fileno())
+        if place.exists():  # the same step again, after a resume from before it
+            shutil.rmtree(place)
+        beside.rename(place)
+        sync_folder(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return place
+
+
+def load_checkpoint(place: Path, state: TrainingState) -> None:
+    """Restore the state saved at `place`.
+
+    Raises:
+        CheckpointError: not a whole checkpoint, or one of another format or other networks.
+    """
+    try:
+        memory = torch.load(place / "state.pt", map_location="cpu", weights_only=True)
+        if memory["format_version"] > FORMAT_VERSION:
+            raise CheckpointError(f"{place} was written by a newer nicegan (format {memory['format_version']})")
+        state.restore(load_file(place / "weights.safetensors"), memory)
+    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError, SafetensorError) as problem:
+        raise CheckpointError(f"checkpoint {place} cannot be read: {problem}") from None
+
+
+def point_to(pointer: Path, place: Path, why: str, **facts: Any) -> None:
+    """Write `latest` or `best`: which checkpoint is which, and why."""
+    content = {"checkpoint": f"{place.parent.name}/{place.name}", "step": int(place.name), "why": why, **facts}
+    beside = pointer.with_name(f".{pointer.name}.{os.getpid()}")
+    _write_flushed(beside, (json.dumps(content, indent=1) + "\n").encode())
+    beside.replace(pointer)
+    sync_folder(pointer.parent)
+
+
+def pointed_at(pointer: Path) -> Path | None:
+    """The checkpoint that `latest` or `best` names; None if there is none."""
+    try:
+        place = pointer.parent / json.loads(pointer.read_text())["checkpoint"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return place if place.is_dir() else None
+
+
+def prune(folder: Path, keep: int, spared: set[Path]) -> None:
+    """Remove all but the newest `keep` checkpoints and the spared ones."""
+    places = sorted(path for path in folder.iterdir() if path.is_dir() and path.name.isdigit())
+    for place in places[:-keep]:
+        if place not in spared:
+            shutil.rmtree(place)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside `folder` last through a power cut, where the system can."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _write_flushed(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
