@@ -52,7 +52,7 @@ class NetworkConfig(Frozen):
         if self.depth < geometry.smallest_depth(self.shared_layers):
             smallest = geometry.smallest_depth(self.shared_layers)
             raise ValueError(
-                f"depth {self.depth} leaves no room for {self.shared_layers} shared layers: use depth {smallest} or more"
+                f"depth {self.depth} leaves no room for {self.shared_layers} shared layers: use {smallest} or more"
             )
         if self.depth > 12:
             raise ValueError(f"depth {self.depth}: at most 12, which already needs images of 3072 pixels a side")

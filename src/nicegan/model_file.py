@@ -1,4 +1,4 @@
-"""The self-describing model: one safetensors file that holds a translator's weights and, in its header, its description.
+"""The self-describing model: one safetensors file with a translator's weights and, in its header, its description.
 
 Nothing else is needed to load it: no flags, no code, no pickle.
 """
@@ -12,11 +12,11 @@ from typing import NamedTuple
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import nn
 
 from nicegan.config import Frozen, NetworkConfig
 from nicegan.errors import CheckpointError
 from nicegan.methods.build import build_translation_paths
+from nicegan.models.domain import TranslationPaths
 
 FORMAT = "nicegan-model"
 FORMAT_VERSION = 1
@@ -39,10 +39,10 @@ class Model(NamedTuple):
     """A card, and the networks it describes: `paths["A"]` and `paths["B"]`, each an encoder and a generator."""
 
     card: ModelCard
-    paths: nn.ModuleDict
+    paths: TranslationPaths
 
 
-def save_model(path: Path, card: ModelCard, paths: nn.ModuleDict) -> None:
+def save_model(path: Path, card: ModelCard, paths: TranslationPaths) -> None:
     """Write a model file beside its destination and rename it, so that a reader never sees half of one."""
     header = {"format": FORMAT, "format_version": str(FORMAT_VERSION), "card": card.model_dump_json()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in paths.state_dict().items()}

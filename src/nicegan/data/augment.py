@@ -17,7 +17,7 @@ from nicegan.shapes import Image
 def crops(pixels: Pixels, picked: Sequence[Pick], size: tuple[int, int]) -> UInt8[Tensor, "n h w 3"]:
     """The picked images, cropped to `size` (height, width) and flipped, still as bytes."""
     height, width = size
-    windows = [pixels[p.index, p.top : p.top + height, p.left : p.left + width] for p in picked]
+    windows = [pixels[p.image, p.top : p.top + height, p.left : p.left + width] for p in picked]
     flipped = [window[:, ::-1] if p.flip else window for window, p in zip(windows, picked, strict=True)]
     return torch.from_numpy(np.stack(flipped))
 

@@ -76,7 +76,11 @@ def _fingerprint(paths: Sequence[Path], size: tuple[int, int]) -> str:
     for path in paths:
         try:
             stat = path.stat()
-            digest.update(f"{path.resolve()}\0{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}\0".encode(errors="surrogateescape"))
+            digest.update(
+                f"{path.resolve()}\0{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}\0".encode(
+                    errors="surrogateescape"
+                )
+            )
         except OSError as problem:
             digest.update(f"{path}\0{problem.errno}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
@@ -110,15 +114,15 @@ def _check_space(folder: Path, num_bytes: int) -> None:
         )
 
 
-def _decode_into(
-    folder: Path, paths: Sequence[Path], size: tuple[int, int], progress: Callable[[int], None]
-) -> None:
+def _decode_into(folder: Path, paths: Sequence[Path], size: tuple[int, int], progress: Callable[[int], None]) -> None:
     shape = (len(paths), *size, 3)
     pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
     names: list[str] = []
     broken: dict[str, str] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, (path, image) in enumerate(zip(paths, pool.map(lambda path: _decode(path, size), paths), strict=True)):
+        for done, (path, image) in enumerate(
+            zip(paths, pool.map(lambda path: _decode(path, size), paths), strict=True)
+        ):
             if isinstance(image, DataError):
                 broken[str(path)] = str(image)
             else:

@@ -139,9 +139,7 @@ def _sky(palette: Palette, canvas: int) -> Image.Image:
     return Image.fromarray(np.broadcast_to(sky, (canvas, canvas, 3)).astype(np.uint8))
 
 
-def _paint_tree(
-    draw: ImageDraw.ImageDraw, tree: tuple[float, float, float], palette: Palette, canvas: int
-) -> None:
+def _paint_tree(draw: ImageDraw.ImageDraw, tree: tuple[float, float, float], palette: Palette, canvas: int) -> None:
     x, bottom, height = (canvas * value for value in tree)
     draw.polygon([(x, bottom - height), (x - height / 3, bottom), (x + height / 3, bottom)], fill=palette.tree)
 

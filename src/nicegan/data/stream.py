@@ -16,9 +16,9 @@ _ORDER, _CROP = 0, 1  # purposes of random numbers
 
 
 class Pick(NamedTuple):
-    """One image of a step: its place in the store, its crop's upper left corner in pixels, and whether it is flipped."""
+    """One image of a step: its place in the store, its crop's upper left corner in pixels, whether to flip it."""
 
-    index: int
+    image: int
     top: int
     left: int
     flip: bool
@@ -31,7 +31,7 @@ class Shard(NamedTuple):
     num_ranks: int = 1
 
 
-def picks(
+def picks(  # noqa: PLR0913
     *, seed: int, step: int, shard: Shard, domain: int, num_images: int, batch_size: int, margin: int
 ) -> list[Pick]:
     """The images of one domain that one process sees at one step.

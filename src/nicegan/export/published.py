@@ -50,7 +50,7 @@ _DISCRIMINATOR = {
     r"conv0\.": "classifiers.heads.local.logit.",
     r"conv1\.": "classifiers.heads.global.logit.",
 }
-_NUMBERED = {  # published name with an index -> ours; the index counts padding and activation too, from 1, in steps of 3
+_NUMBERED = {  # with an index that counts padding and activation too: 1, 4, 7 ...
     r"model\.(\d+)\.": "encoder.layers.{}.",
     r"Dis0_0\.(\d+)\.": "classifiers.trunks.local.{}.",
     r"Dis1_0\.(\d+)\.": "classifiers.trunks.global.{}.",
@@ -59,7 +59,7 @@ _SUFFIXES = {"weight_orig": "weight", "weight_u": "norm.u", "weight_v": "norm.v"
 
 
 def renamed(part: str, name: str) -> str:
-    """Our name, inside a generator or discriminator, of a tensor that `part` of a published checkpoint calls `name`."""
+    """Our name, inside a generator or discriminator, of what `part` of a published checkpoint calls `name`."""
     head, _, suffix = name.rpartition(".")
     if suffix in _SUFFIXES:
         name = f"{head}.{_SUFFIXES[suffix]}"
@@ -90,7 +90,9 @@ def read_published(path: Path) -> dict[str, dict[str, Tensor]]:
             f"{path} is not a PyTorch checkpoint of plain tensors (it is another kind of file, or holds code)"
         ) from None
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, OSError) as problem:
-        raise CheckpointError(f"{path} cannot be read as a PyTorch checkpoint: {str(problem).splitlines()[0]}") from None
+        raise CheckpointError(
+            f"{path} cannot be read as a PyTorch checkpoint: {str(problem).splitlines()[0]}"
+        ) from None
     if not isinstance(content, dict) or not all(isinstance(content.get(part), dict) for part in PARTS):
         raise CheckpointError(f"{path} is a PyTorch file, but not a NICE-GAN checkpoint: it needs {', '.join(PARTS)}")
     return {part: _tensors(path, part, content[part]) for part in PARTS}
@@ -153,7 +155,9 @@ def load_published(path: Path) -> tuple[ModelCard, Method]:
                 raise CheckpointError(f"{path}: {part} has missing or unknown tensors: {', '.join(odd[:3])}")
             for name, tensor in state.items():
                 if tensor.numel() != expected[name].numel():
-                    raise CheckpointError(f"{path}: {part}/{name} has {tuple(tensor.shape)}, not what its width implies")
+                    raise CheckpointError(
+                        f"{path}: {part}/{name} has {tuple(tensor.shape)}, not what its width implies"
+                    )
             module.load_state_dict({name: tensor.reshape(expected[name].shape) for name, tensor in state.items()})
     return card, method
 
@@ -161,5 +165,7 @@ def load_published(path: Path) -> tuple[ModelCard, Method]:
 def import_published(checkpoint: Path, out: Path) -> ModelCard:
     """Turn a published checkpoint into a model file; returns what the model says of itself."""
     card, method = load_published(checkpoint)
+    if not out.parent.is_dir():
+        raise CheckpointError(f"cannot write {out}: there is no folder {out.parent}")
     save_model(out, card, method.translation_paths())
     return card

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from nicegan.models.domain import Domain, TranslationPath
+from nicegan.models.domain import Domain, TranslationPath, TranslationPaths
 from nicegan.shapes import Image, Scalar, Terms
 
 
@@ -26,12 +26,12 @@ def frozen(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
     """Within, gradients pass through these parameters' layers but none is computed for the parameters."""
     changed = [parameter for parameter in parameters if parameter.requires_grad]
     for parameter in changed:
-        parameter.requires_grad_(False)
+        parameter.requires_grad = False
     try:
         yield
     finally:
         for parameter in changed:
-            parameter.requires_grad_(True)
+            parameter.requires_grad = True
 
 
 class Phase(nn.Module):
@@ -67,9 +67,9 @@ class Method:
     domains: tuple[Domain, Domain]
     phases: tuple[Phase, ...]
 
-    def translation_paths(self) -> nn.ModuleDict:
+    def translation_paths(self) -> TranslationPaths:
         """What a trained model keeps: each domain's encoder and generator, as "A" and "B"."""
-        return nn.ModuleDict({d.name: TranslationPath(d.encoder, d.generator) for d in self.domains})
+        return TranslationPaths({d.name: TranslationPath(d.encoder, d.generator) for d in self.domains})
 
 
 def total(terms: Terms) -> Scalar:

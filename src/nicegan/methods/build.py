@@ -9,7 +9,7 @@ from torch import nn
 from nicegan.methods.base import Method
 from nicegan.methods.nicegan import DiscriminatorPhase, GeneratorPhase, LossWeights
 from nicegan.models.discriminator import Classifiers, Discriminator
-from nicegan.models.domain import Domain, IndependentDomain, NiceDomain, TranslationPath
+from nicegan.models.domain import Domain, IndependentDomain, NiceDomain, TranslationPath, TranslationPaths
 from nicegan.models.encoder import Encoder
 from nicegan.models.generator import FlatSummary, Generator, PooledSummary
 from nicegan.nn.attention import ClassActivation, PlainAttention, ResidualAttention
@@ -49,10 +49,10 @@ def build_domain(name: str, config: NetworkConfig, size: tuple[int, int]) -> Dom
     return IndependentDomain(name, generator, discriminator, build_encoder(config, judges=False))
 
 
-def build_translation_paths(config: NetworkConfig, size: tuple[int, int]) -> nn.ModuleDict:
+def build_translation_paths(config: NetworkConfig, size: tuple[int, int]) -> TranslationPaths:
     """The networks of a trained model without its classifiers: what `Method.translation_paths` gives, unloaded."""
     judges = config.encoder == "reused"
-    return nn.ModuleDict(
+    return TranslationPaths(
         {name: TranslationPath(build_encoder(config, judges=judges), build_generator(config, size)) for name in "AB"}
     )
 

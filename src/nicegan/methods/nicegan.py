@@ -28,7 +28,7 @@ class LossWeights(NamedTuple):
 
 
 class DiscriminatorPhase(Phase):
-    """Classifiers and (in NICE-GAN) the encoder learn to tell real images from drawn ones; the generators are frozen."""
+    """Classifiers and encoder learn to tell real images from drawn ones; the generators are frozen."""
 
     def __init__(self, domains: tuple[Domain, Domain], learns: list[nn.Module], weights: LossWeights) -> None:
         super().__init__("discriminator", domains, learns)
@@ -58,7 +58,7 @@ class DiscriminatorPhase(Phase):
 
 
 class GeneratorPhase(Phase):
-    """Generators learn to fool, to come back and to rebuild; encoder and classifiers are frozen, and only passed through."""
+    """Generators learn to fool, to come back and to rebuild; encoder and classifiers are frozen."""
 
     def __init__(self, domains: tuple[Domain, Domain], learns: list[nn.Module], weights: LossWeights) -> None:
         super().__init__("generator", domains, learns)
@@ -70,7 +70,7 @@ class GeneratorPhase(Phase):
             return self.draw(a, b, batch.a) | self.draw(b, a, batch.b)
 
     def draw(self, source: Domain, target: Domain, image: Image) -> Terms:
-        """One direction: sum over k of mean (D_k(G_B(E_A(a))) - 1)^2, and |G_A(E_B(G_B(E_A(a)))) - a|, |G_A(E_A(a)) - a|."""
+        """One direction: sum over k of mean (D_k(G_B(E_A(a))) - 1)^2, |G_A(E_B(G_B(E_A(a)))) - a|, |G_A(E_A(a)) - a|"""
         latent = source.encoder(image)  # no graph: the encoder is frozen here
         drawn = target.generator(latent)
         reading = target.read(drawn)

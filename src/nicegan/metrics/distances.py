@@ -1,7 +1,7 @@
 """Distances between sets of images that need no trained network.
 
-Source: sliced Wasserstein distance over patches of Laplacian pyramids, Karras et al., "Progressive Growing of GANs", ICLR
-2018, section 5: small when two sets share their textures and colours at every scale.
+Source: sliced Wasserstein distance over patches of Laplacian pyramids, Karras et al., "Progressive Growing of GANs",
+ICLR 2018, section 5: small when two sets share their textures and colours at every scale.
 """
 
 from __future__ import annotations

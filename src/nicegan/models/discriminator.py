@@ -82,9 +82,7 @@ class Discriminator(nn.Module):
         Raises:
             ConfigError: the image is too small; names the smallest side and the depth that fits.
         """
-        if problem := too_small(
-            image.shape[2], image.shape[3], self.depth, len(self.encoder.layers), self.head_names
-        ):
+        if problem := too_small(image.shape[2], image.shape[3], self.depth, len(self.encoder.layers), self.head_names):
             raise ConfigError(problem)
         features = self.encoder.features(image)
         latent = self.encoder.attend(features)

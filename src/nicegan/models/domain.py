@@ -1,6 +1,6 @@
 """The one abstraction: a domain's encoder, generator and discriminator, and the NICE idea that two of them are one.
 
-    translate(image, source, target) = target.generator(source.encoder(image))
+translate(image, source, target) = target.generator(source.encoder(image))
 """
 
 from __future__ import annotations
@@ -55,6 +55,15 @@ class TranslationPath(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.generator = generator
+
+
+class TranslationPaths(nn.ModuleDict):
+    """The path of each domain, as "A" and "B"."""
+
+    def __getitem__(self, key: str) -> TranslationPath:
+        path = super().__getitem__(key)
+        assert isinstance(path, TranslationPath)
+        return path
 
 
 def translate(image: Image, source: Domain | TranslationPath, target: Domain | TranslationPath) -> Image:

@@ -79,7 +79,14 @@ class _Normalise(torch.autograd.Function):
     """The same, saving nothing but x: the backward pass recomputes what it needs from the affine map."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, mix: Tensor, rectify: bool) -> Tensor:  # noqa: FBT001
+    def forward(  # noqa: PLR0913
+        ctx: Any,
+        x: Tensor,
+        gamma: Tensor,
+        beta: Tensor,
+        mix: Tensor,
+        rectify: bool,  # noqa: FBT001
+    ) -> Tensor:
         moments = instance_moments(x)
         ctx.save_for_backward(x, gamma, beta, mix, *moments)
         ctx.rectify = rectify
@@ -87,8 +94,11 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor | None, ...]:
         x, *saved = ctx.saved_tensors
+        (grad_out,) = grad_outputs
         num_pixels = x[0, 0].numel()
         gamma, beta, mix, mean, variance = inputs = [tensor.detach().requires_grad_() for tensor in saved]
         with torch.enable_grad():

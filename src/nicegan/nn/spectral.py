@@ -1,7 +1,7 @@
 """Spectral normalisation (Miyato et al., ICLR 2018) that divides a layer's weight or its output, whichever is smaller.
 
-A layer is linear in its weight, so (W / sigma) x = (W x) / sigma. Early layers have small weights and large outputs, the
-last ones the reverse: 33 M weights make 2048 maps of 2x2 pixels. sigma = u . W v with u and v held constant is
+A layer is linear in its weight, so (W / sigma) x = (W x) / sigma. Early layers have small weights and large outputs,
+the last ones the reverse: 33 M weights make 2048 maps of 2x2 pixels. sigma = u . W v with u and v held constant is
 differentiable in W, which gives the rank-one term of the gradient. The power iteration that moves u and v is made once
 per update of the weights, by `iterate`, not at every forward pass.
 """

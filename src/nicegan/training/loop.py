@@ -83,7 +83,9 @@ class Run:
         self.folder = RunFolder(out)
         self.machine = choose_machine(config.device, config.precision)
         with console.status("reading images") as status:
-            self.data = TrainingData(config, lambda what, done, count: status.update(f"decoding {what}: {done}/{count}"))
+            self.data = TrainingData(
+                config, lambda what, done, count: status.update(f"decoding {what}: {done}/{count}")
+            )
         self.folder.claim(config, describe_run(config.model_dump(mode="json"), str(self.machine)))
         self.state = new_state(config, self.machine.device)
         if place := pointed_at(self.folder.latest):

@@ -18,7 +18,7 @@ PLAIN_INTERVAL_SECONDS = 30.0  # between lines where there is no terminal
 class Metrics:
     """metrics.jsonl, one line per logged step, and the same in TensorBoard's format.
 
-    A resumed run starts where its checkpoint stands: lines of later steps, written before the run broke off, are removed.
+    A resumed run starts where its checkpoint stands: lines of later steps, from before it broke off, are removed.
     """
 
     def __init__(self, run: Path, first_step: int) -> None:
@@ -82,7 +82,9 @@ class ProgressLine:
         self.progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.progress.stop()
 
     def images_per_second(self, step: int) -> float:

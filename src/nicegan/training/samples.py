@@ -11,10 +11,11 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
-from torch import Tensor, nn
+from torch import Tensor
 
 from nicegan.data.augment import to_pixels
 from nicegan.methods.base import Batch
+from nicegan.models.domain import TranslationPaths, translate
 from nicegan.models.encoder import heatmap
 from nicegan.shapes import Image, Latent
 
@@ -34,7 +35,7 @@ class Views(NamedTuple):
 
 
 @torch.no_grad()
-def views(paths: nn.ModuleDict, source: str, target: str, image: Image) -> Views:
+def views(paths: TranslationPaths, source: str, target: str, image: Image) -> Views:
     """What the domains named `source` and `target` make of images of the source."""
     here, there = paths[source], paths[target]
     latent = here.encoder(image)
@@ -49,10 +50,9 @@ def views(paths: nn.ModuleDict, source: str, target: str, image: Image) -> Views
 
 
 @torch.no_grad()
-def translated(paths: nn.ModuleDict, source: str, target: str, images: Image, device: torch.device) -> Image:
+def translated(paths: TranslationPaths, source: str, target: str, images: Image, device: torch.device) -> Image:
     """Many images, translated a few at a time on `device`; the result is on the CPU."""
-    translate = [paths[target].generator(paths[source].encoder(few.to(device))).cpu() for few in images.split(8)]
-    return torch.cat(translate)
+    return torch.cat([translate(few.to(device), paths[source], paths[target]).cpu() for few in images.split(8)])
 
 
 def coloured(latent: Latent, image: Image) -> Image:
@@ -72,11 +72,13 @@ def normalised(heat: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 1 h w"]:
     return (heat - low) / (high - low).clamp_min(1e-8)
 
 
-def draw_grid(paths: nn.ModuleDict, samples: Batch) -> PILImage.Image:
+def draw_grid(paths: TranslationPaths, samples: Batch) -> PILImage.Image:
     """The grid of both directions, with a header that names the columns."""
     count = min(len(samples.a), len(samples.b))
     halves = [("A", "B", samples.a[:count]), ("B", "A", samples.b[:count])]
-    tiles = [_enlarged(to_pixels(view)) for source, target, image in halves for view in views(paths, source, target, image)]
+    tiles = [
+        _enlarged(to_pixels(view)) for source, target, image in halves for view in views(paths, source, target, image)
+    ]
     height, width = tiles[0].shape[1:3]
     step_x, step_y = width + MARGIN, height + MARGIN
     gap = 4 * MARGIN  # between the two directions
@@ -99,7 +101,7 @@ def _enlarged(pixels: Tensor) -> NDArray[np.uint8]:
     return pixels.repeat_interleave(factor, dim=1).repeat_interleave(factor, dim=2).cpu().numpy()
 
 
-def save_grid(path: Path, paths: nn.ModuleDict, samples: Batch) -> None:
+def save_grid(path: Path, paths: TranslationPaths, samples: Batch) -> None:
     """Draw the grid and write it as a PNG."""
     path.parent.mkdir(exist_ok=True)
     draw_grid(paths, samples).save(path)

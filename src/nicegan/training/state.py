@@ -1,7 +1,7 @@
 """Everything a run must remember, as one object; saved so that a reader never finds half a checkpoint.
 
-A checkpoint is a folder: `weights.safetensors` (both domains whole, and the averaged networks) and `state.pt` (optimizers,
-step, random number generators, best score). It is written beside its place, flushed, and renamed.
+A checkpoint is a folder: `weights.safetensors` (both domains whole, and the averaged networks) and `state.pt` (step,
+optimizers, random number generators, best score). It is written beside its place, flushed, and renamed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import Tensor
 
 from nicegan.config import RunConfig
 from nicegan.errors import CheckpointError
 from nicegan.methods.base import Method
 from nicegan.methods.build import build_method
+from nicegan.models.domain import TranslationPaths
 from nicegan.training.average import averaged_copy
 
 FORMAT_VERSION = 1
@@ -42,13 +43,17 @@ class TrainingState:
 
     method: Method
     optimizers: tuple[torch.optim.Optimizer, ...]
-    average: nn.ModuleDict
+    average: TranslationPaths
     step: int = 0
     best: Best | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights: "A.generator...", "average.A.generator..."."""
-        named = {f"{domain.name}.{key}": value for domain in self.method.domains for key, value in domain.state_dict().items()}
+        named = {
+            f"{domain.name}.{key}": value
+            for domain in self.method.domains
+            for key, value in domain.state_dict().items()
+        }
         return named | {f"average.{key}": value for key, value in self.average.state_dict().items()}
 
     def memory(self) -> dict[str, Any]:

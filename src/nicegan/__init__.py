@@ -1,0 +1,45 @@
+"""nicegan: unpaired image-to-image translation with NICE-GAN.
+
+translator = nicegan.load("runs/cats")
+dog = translator.translate(PIL.Image.open("cat.jpg"), to="B")
+
+nicegan.train(nicegan.recipe("nicegan-tiny").model_copy(update={"data": Path("data/mine")}), Path("runs/mine"))
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nicegan.errors import CheckpointError, ConfigError, DataError, NiceganError, TrainingError
+
+if TYPE_CHECKING:
+    from nicegan.evaluation.translate import Translator, load
+    from nicegan.recipes import recipe
+    from nicegan.training.loop import train
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "NiceganError",
+    "TrainingError",
+    "Translator",
+    "load",
+    "recipe",
+    "train",
+]
+
+_HOMES = {  # imported when first used, so that `import nicegan` is quick
+    "Translator": "nicegan.evaluation.translate",
+    "load": "nicegan.evaluation.translate",
+    "recipe": "nicegan.recipes",
+    "train": "nicegan.training.loop",
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nicegan' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,61 @@
+"""The command line. Commands are imported when they run, so that help is quick."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from nicegan.errors import NiceganError
+
+COMMANDS = {  # name -> (module, what it does)
+    "train": ("nicegan.cli.train", "train a translator between two folders of images, or go on with a run"),
+    "translate": ("nicegan.cli.translate", "translate images or folders with a trained model"),
+    "import": ("nicegan.cli.import_", "turn a checkpoint of the published NICE-GAN into a model"),
+    "demo": ("nicegan.cli.demo", "train on painted scenes in minutes, and see how near the truth it comes"),
+}
+USAGE_ERROR = 2
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command; the process exits with its code: 0, 2 for a mistake of the user, 130 or 143 after a signal."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        sys.exit(run(arguments))
+    except NiceganError as problem:
+        sys.stderr.write(f"nicegan: {problem}\n")
+        sys.exit(USAGE_ERROR)
+    except BrokenPipeError:  # whoever read our output has gone
+        sys.stderr.close()
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.stderr.write("nicegan: interrupted\n")
+        sys.exit(130)
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command that the arguments name; returns its exit code."""
+    name, *rest = arguments or ["--help"]
+    if name in ("-h", "--help"):
+        sys.stdout.write(help_text())
+        return 0
+    if name == "--version":
+        from importlib.metadata import version
+
+        sys.stdout.write(f"nicegan {version('nicegan')}\n")
+        return 0
+    if name not in COMMANDS:
+        sys.stderr.write(f"nicegan: there is no command {name!r}; there is {', '.join(COMMANDS)}\n")
+        return USAGE_ERROR
+    return import_module(COMMANDS[name][0]).run(rest)
+
+
+def help_text() -> str:
+    """What `nicegan --help` prints."""
+    width = max(map(len, COMMANDS))
+    rows = "\n".join(f"  {name:<{width}}  {what}" for name, (_, what) in COMMANDS.items())
+    return (
+        "usage: nicegan COMMAND ...\n\n"
+        "Unpaired image-to-image translation with NICE-GAN.\n\n"
+        f"commands:\n{rows}\n\n"
+        "nicegan COMMAND --help says more. To start: nicegan demo\n"
+    )

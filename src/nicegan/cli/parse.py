@@ -1,0 +1,76 @@
+"""From arguments to checked configuration: tyro reads them, and its complaints become one line."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from typing import TypeVar
+
+import tyro
+from pydantic import BaseModel
+
+from nicegan.errors import ConfigError
+
+Arguments = TypeVar("Arguments", bound=BaseModel)
+_WIDE = 4000  # columns: so that no message is broken
+_SETTINGS = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
+
+
+def parse(kind: type[Arguments], arguments: list[str], command: str, default: Arguments | None = None) -> Arguments:
+    """The arguments of `nicegan COMMAND` as an object of `kind`; prints help and exits if they ask for it.
+
+    Raises:
+        ConfigError: arguments that make no such object, in one line.
+    """
+    prog = f"nicegan {command}"
+    if {"-h", "--help"} & set(arguments):
+        _read(kind, ["--help"], prog, default)
+    complaint = io.StringIO()
+    try:
+        with _columns(_WIDE), redirect_stderr(complaint):
+            return _read(kind, arguments, prog, default)
+    except SystemExit:
+        raise ConfigError(f"{one_line(complaint.getvalue())} (see {prog} --help)") from None
+
+
+def _read(kind: type[Arguments], arguments: list[str], prog: str, default: Arguments | None) -> Arguments:
+    if default is None:
+        return tyro.cli(kind, args=arguments, prog=prog, config=_SETTINGS)
+    return tyro.cli(kind, args=arguments, prog=prog, config=_SETTINGS, default=default)
+
+
+@contextmanager
+def _columns(count: int) -> Iterator[None]:
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(count)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
+
+
+def one_line(box: str) -> str:
+    """The message inside one of tyro's boxes, without the frame, the help text and pydantic's own additions."""
+    lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
+    kept = []
+    for line in lines:
+        if line.startswith(("─", "Argument helptext")):
+            break
+        if line and not line.startswith("For further information"):
+            kept.append(line)
+    text = " ".join(kept)
+    text = re.sub(r"Error parsing \S+: \d+ validation errors? for \w+ ", "", text)
+    text = re.sub(r"\[type=\w+, input_value=(.*?), input_type=(\w+)\]", _got, text)
+    text = re.sub(r"(^|; )([a-z_.0-9]+) Input ", r"\1--\2: ", text)
+    return text.replace("Value error, ", "").strip().rstrip(".")
+
+
+def _got(match: re.Match[str]) -> str:
+    """What was given instead; nothing where that is a whole configuration."""
+    return "" if match[2] == "dict" else f"(got {match[1]})"

@@ -1,0 +1,93 @@
+"""nicegan train: start a run, or go on with one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from nicegan.cli.parse import parse
+from nicegan.config import RunConfig
+from nicegan.errors import ConfigError
+from nicegan.recipes import RECIPES, recipe
+
+
+class TrainArguments(RunConfig):
+    """Train a translator between the images of two domains.
+
+    nicegan train DATA --recipe nicegan --out runs/mine
+    nicegan train --resume runs/mine
+    """
+
+    data: Annotated[Path | None, tyro.conf.Positional] = None
+    """Folder that holds trainA and trainB, and testA and testB for held-out images."""
+    recipe: Annotated[str, tyro.conf.arg(metavar="|".join(RECIPES))] = "nicegan"
+    """Where the settings that are not given come from."""
+    out: Path | None = None
+    """The run folder; runs/RECIPE-DATA if not given. If it holds this very run, training goes on."""
+    resume: Path | None = None
+    """A run folder to go on with; its settings hold, and steps, device and the intervals may be given anew."""
+
+
+def run(arguments: list[str]) -> int:
+    """Train; returns the exit code."""
+    config, out = read_arguments(arguments)
+
+    from nicegan.evaluation.report import write_report
+    from nicegan.training.loop import train
+
+    outcome = train(config, out)
+    write_report(outcome.run)
+    return outcome.exit_code
+
+
+def read_arguments(arguments: list[str]) -> tuple[RunConfig, Path]:
+    """What to train, and where.
+
+    Raises:
+        ConfigError: arguments that do not make a run.
+    """
+    resumed = value_of("--resume", arguments)
+    if resumed is None:
+        base = recipe(value_of("--recipe", arguments) or "nicegan")
+    else:
+        from nicegan.training.run_folder import RunFolder
+
+        base = RunFolder(Path(resumed)).read_config()
+    default = TrainArguments.model_validate(base.model_dump())
+    given = parse(TrainArguments, arguments, "train", default)
+    config = RunConfig.model_validate(given.model_dump(exclude={"out", "resume"}))
+    if resumed is not None:
+        if given.out is not None:
+            raise ConfigError("--resume goes on in its own folder: leave out --out")
+        return config, Path(resumed)
+    return absolute(config), given.out or default_out(config)
+
+
+def absolute(config: RunConfig) -> RunConfig:
+    """The same with absolute data folders, so that a run can be resumed from anywhere."""
+    places = {name: getattr(config, name) for name in ("data", "domain_a", "domain_b")}
+    return config.model_copy(update={name: place.absolute() for name, place in places.items() if place})
+
+
+def default_out(config: RunConfig) -> Path:
+    """A name for the run, from its recipe and data."""
+    place = config.data or config.domain_a or Path("data")
+    return Path("runs") / f"{config.recipe}-{place.resolve().name}"
+
+
+def value_of(option: str, arguments: list[str]) -> str | None:
+    """The value of an option that must be known before the others are read.
+
+    Raises:
+        ConfigError: the option stands last, without a value.
+    """
+    for place, argument in enumerate(arguments):
+        if argument.startswith(f"{option}="):
+            return argument.partition("=")[2]
+        if argument == option:
+            if place + 1 == len(arguments):
+                raise ConfigError(f"{option} needs a value")
+            return arguments[place + 1]
+    return None

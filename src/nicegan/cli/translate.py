@@ -1,0 +1,62 @@
+"""nicegan translate: images in, images out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from pydantic import Field, PositiveInt
+
+from nicegan.cli.parse import parse
+from nicegan.config import Frozen
+
+
+class TranslateArguments(Frozen):
+    """Translate images with a trained model. Each output has its input's size and name.
+
+    nicegan translate runs/mine photos/ --to B --out translated
+    """
+
+    model: Annotated[Path, tyro.conf.Positional]
+    """A run folder or a model.safetensors."""
+    inputs: Annotated[tuple[Path, ...], tyro.conf.Positional, Field(min_length=1)]
+    """Images, and folders of images at any depth."""
+    to: Literal["A", "B"]
+    """The domain to draw."""
+    out: Path
+    """Folder for the translated images."""
+    format: Literal["png", "jpg", "webp", "bmp", "tiff"] = "png"
+    """File format of the outputs."""
+    resize: Annotated[int, Field(ge=16)] | None = None
+    """Translate at this side in pixels, square, as the paper does; else at each image's own size."""
+    batch_size: PositiveInt = 8
+    """Images of one size to translate together."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 ..."""
+
+
+def run(arguments: list[str]) -> int:
+    """Translate; returns the exit code."""
+    given = parse(TranslateArguments, arguments, "translate")
+
+    from rich.console import Console
+
+    from nicegan.cli.progress import bar
+    from nicegan.evaluation.translate import load, translate_files
+
+    console = Console(stderr=True)
+    translator = load(given.model, given.device)
+    with bar(console, "translating") as progress:
+        written = translate_files(
+            translator,
+            given.inputs,
+            given.out,
+            to=given.to,
+            resize=given.resize,
+            image_format=given.format,
+            batch_size=given.batch_size,
+            progress=progress,
+        )
+    console.print(f"{len(written)} images in {given.out}", highlight=False)
+    return 0

@@ -1,0 +1,166 @@
+"""report.html: what was run, how it went and what it draws, in one file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+Metrics = list[dict[str, float]]
+
+STYLE = """
+:root { color-scheme: light }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1d2430; background: #f6f7f9; margin: 0 }
+main { max-width: 1080px; margin: 0 auto; padding: 24px 16px 64px }
+h1 { font-size: 1.7rem; margin: .4em 0 0 } h2 { font-size: 1.15rem; margin: 2em 0 .6em }
+p.lead { color: #5a6577; margin: .2em 0 1.2em }
+section { background: #fff; border: 1px solid #e2e6ec; border-radius: 8px; padding: 4px 20px 20px; margin: 20px 0 }
+table { border-collapse: collapse; width: 100% } .scroll { overflow-x: auto }
+th, td { text-align: left; padding: 6px 14px 6px 0; border-bottom: 1px solid #eceff3; vertical-align: top }
+th { color: #5a6577; font-weight: 600 } td.number { font-variant-numeric: tabular-nums }
+img { max-width: 100%; height: auto; display: block } figure { margin: 12px 0 } figcaption { color: #5a6577 }
+.scroll img { min-width: 720px } pre { overflow-x: auto; font-size: .85rem } summary { cursor: pointer }
+"""
+
+
+def write_report(run: Path, extra: Sequence[str] = ()) -> Path:
+    """Write RUN/report.html from what the run folder holds.
+
+    Args:
+        run: a run folder.
+        extra: further sections, as HTML, to stand first.
+
+    Returns:
+        The report's path.
+    """
+    description = json.loads((run / "config.json").read_text())
+    metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    config = description["config"]
+    sections = [
+        *extra,
+        section("Samples", samples(run)),
+        section("Curves", figure(curves(metrics), "Losses and score by training step")),
+        section("Cost and origin", table(("", ""), facts(run, description, metrics))),
+        section("Configuration", f"<details><summary>All settings</summary><pre>{text(config)}</pre></details>"),
+    ]
+    data = Path(config["data"] or config["domain_a"] or "").name
+    lead = f"Recipe {config['recipe']} on {data}, {steps_done(metrics):,} of {config['steps']:,} steps"
+    page = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(run.resolve().name)}: nicegan report</title><style>{STYLE}</style></head><body><main>"
+        f"<h1>{html.escape(run.resolve().name)}</h1><p class=lead>{html.escape(lead)}</p>"
+        f"{''.join(sections)}</main></body></html>"
+    )
+    path = run / "report.html"
+    path.write_text(page)
+    return path
+
+
+def section(title: str, content: str) -> str:
+    """A titled box."""
+    return f"<section><h2>{html.escape(title)}</h2>{content}</section>"
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table that scrolls sideways on narrow screens."""
+    head = "".join(f"<th>{html.escape(column)}</th>" for column in columns) if any(columns) else ""
+    body = "".join("<tr>" + "".join(f"<td class=number>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
+    return f"<div class=scroll><table><tr>{head}</tr>{body}</table></div>"
+
+
+def figure(png: bytes, caption: str) -> str:
+    """A picture inside the page."""
+    data = base64.b64encode(png).decode()
+    return (
+        f'<figure><div class=scroll><img alt="{html.escape(caption)}" src="data:image/png;base64,{data}"></div>'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+    )
+
+
+def text(value: Any) -> str:
+    """JSON, safe inside HTML."""
+    return html.escape(json.dumps(value, indent=1))
+
+
+def steps_done(metrics: Metrics) -> int:
+    """The last step that was logged."""
+    return int(metrics[-1]["step"]) if metrics else 0
+
+
+def samples(run: Path) -> str:
+    """The newest grid; and earlier ones, folded away."""
+    grids = sorted((run / "samples").glob("*.png"))
+    if not grids:
+        return "<p>No samples yet.</p>"
+    shown = [figure(grid.read_bytes(), f"Step {int(grid.stem):,}") for grid in (grids[-1], *thinned(grids[:-1], 5))]
+    earlier = f"<details><summary>Earlier</summary>{''.join(shown[1:])}</details>" if len(shown) > 1 else ""
+    return shown[0] + earlier
+
+
+def thinned(items: Sequence[Path], count: int) -> list[Path]:
+    """At most `count` of the items, evenly spread, newest first."""
+    stride = max(1, -(-len(items) // count))
+    return list(items[::-1][::stride])
+
+
+def facts(run: Path, description: dict[str, Any], metrics: Metrics) -> list[tuple[str, str]]:
+    """Time, speed, machine, versions, and which checkpoint is best."""
+    logged = [line for line in metrics if "images_per_second" in line]
+    rows = [("machine", str(description["machine"]))]
+    if logged:
+        rows.append(("speed", f"{logged[-1]['images_per_second']:.1f} images/s"))
+    if (run / "best").is_file():
+        best = json.loads((run / "best").read_text())
+        rows.append(("best checkpoint", f"step {best['step']:,}: {best['why']} ({best['score']:.1f})"))
+    versions = ", ".join(f"{name} {version}" for name, version in description["versions"].items())
+    return [*rows, ("versions", versions), ("commit", str(description["commit"] or "unknown"))]
+
+
+def curves(metrics: Metrics) -> bytes:
+    """Four panels over the steps: the discriminators, fooling them, coming back, and the score."""
+    from matplotlib.figure import Figure
+
+    panels = {
+        "Discriminator terms": lambda name: name.startswith("discriminator/"),
+        "Generator: adversarial terms": lambda name: (
+            name.startswith("generator/") and name.endswith(("cam", "local", "global"))
+        ),
+        "Generator: cycle and reconstruction": lambda name: name.endswith(("cycle", "reconstruction")),
+        "Sliced Wasserstein distance of test translations": lambda name: name.startswith("score/"),
+    }
+    sheet = Figure(figsize=(11, 7), dpi=100, layout="constrained")
+    names = list(dict.fromkeys(name for line in metrics for name in line))
+    for axes, (title, belongs) in zip(sheet.subplots(2, 2).flat, panels.items(), strict=True):
+        for name in filter(belongs, names):
+            points = [(line["step"], line[name]) for line in metrics if name in line]
+            steps, values = zip(*points, strict=True)
+            label = "/".join(name.split("/")[1:])
+            if len(values) < 30:
+                axes.plot(steps, values, label=label, linewidth=1.5, marker="o", markersize=4)
+            else:
+                axes.plot(*smoothed(steps, values), label=label, linewidth=1.5)
+        axes.set_title(title, fontsize=10, loc="left")
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        if axes.has_data():
+            axes.legend(fontsize=8, frameon=False, ncols=2)
+            axes.set_ylim(bottom=0)
+        axes.set_xlabel("step", fontsize=9)
+    buffer = io.BytesIO()
+    sheet.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def smoothed(steps: Sequence[float], values: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Means of up to 100 equal stretches, so that trends show through the noise of single batches."""
+    stride = max(1, -(-len(values) // 100))
+    starts = range(0, len(values), stride)
+    return (
+        [sum(steps[i : i + stride]) / len(steps[i : i + stride]) for i in starts],
+        [sum(values[i : i + stride]) / len(values[i : i + stride]) for i in starts],
+    )

@@ -1,0 +1,242 @@
+"""Translating images of any size with a trained model, from Python or whole folders at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, overload
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nicegan.data.augment import to_network, to_pixels
+from nicegan.data.cache import Pixels, scaled
+from nicegan.data.folders import find_images, listing, read_image, to_rgb
+from nicegan.errors import CheckpointError, ConfigError, DataError
+from nicegan.geometry import next_multiple
+from nicegan.model_file import Model, load_model
+from nicegan.models.domain import translate
+from nicegan.models.encoder import heatmap
+
+DomainName = Literal["A", "B"]
+OTHER: dict[DomainName, DomainName] = {"A": "B", "B": "A"}
+SMALLEST_SIDE = 16  # pixels: what the padding inside the networks needs
+MODEL_FILE = "model.safetensors"
+MAX_BATCH_PIXELS = 8 * 512 * 512
+
+
+class Translator:
+    """A trained model, ready to translate.
+
+    Args:
+        model: as read by `nicegan.model_file.load_model`.
+        device: where to compute.
+    """
+
+    def __init__(self, model: Model, device: torch.device) -> None:
+        self.card = model.card
+        self.device = device
+        self.paths = model.paths.to(device).eval().requires_grad_(False)  # noqa: FBT003
+
+    @overload
+    def translate(self, image: Image.Image, to: DomainName) -> Image.Image: ...
+    @overload
+    def translate(self, image: Tensor, to: DomainName) -> Tensor: ...
+    def translate(self, image: Image.Image | Tensor, to: DomainName) -> Image.Image | Tensor:
+        """Draw images of one domain as images of the other.
+
+        Args:
+            image: a PIL image of any mode and size, or a tensor (n, 3, h, w) or (3, h, w), RGB in [-1, 1].
+            to: the domain to draw, "A" or "B"; the image is taken to be of the other one.
+
+        Returns:
+            The same kind and size: an RGB PIL image, or a tensor in [-1, 1] on the model's device.
+
+        Raises:
+            ConfigError: no such domain, or a size that the model cannot take (only with a flat style summary).
+        """
+        return self._through(image, to, self._translate)
+
+    @overload
+    def heatmap(self, image: Image.Image, domain: DomainName) -> Image.Image: ...
+    @overload
+    def heatmap(self, image: Tensor, domain: DomainName) -> Tensor: ...
+    def heatmap(self, image: Image.Image | Tensor, domain: DomainName) -> Image.Image | Tensor:
+        """Where the domain's encoder looks: its latent summed over channels, scaled to each image's own range.
+
+        Args:
+            image: as in `translate`, of the domain `domain`.
+            domain: the image's own domain, "A" or "B".
+
+        Returns:
+            A greyscale PIL image of the input's size, or a tensor (n, 1, h, w) or (1, h, w) in [0, 1].
+        """
+        return self._through(image, OTHER[_known(domain)], self._heatmap)
+
+    def _translate(self, image: Tensor, to: DomainName) -> Tensor:
+        return translate(image, self.paths[OTHER[to]], self.paths[to])
+
+    def _heatmap(self, image: Tensor, to: DomainName) -> Tensor:
+        heat = heatmap(self.paths[OTHER[to]].encoder(image))
+        heat = torch.nn.functional.interpolate(heat, size=image.shape[2:], mode="bilinear")
+        low, high = heat.amin(dim=(2, 3), keepdim=True), heat.amax(dim=(2, 3), keepdim=True)
+        return (heat - low) / (high - low).clamp_min(1e-8)
+
+    @torch.no_grad()
+    def _through(
+        self, image: Image.Image | Tensor, to: DomainName, networks: Callable[[Tensor, DomainName], Tensor]
+    ) -> Image.Image | Tensor:
+        """Bring the image into the networks' form, and what they make of it back into the caller's."""
+        _known(to)
+        if isinstance(image, Image.Image):
+            pixels = torch.from_numpy(np.array(to_rgb(image)))[None]
+            out = self._padded(to_network(pixels), to, networks)
+            if out.shape[1] == 1:
+                return Image.fromarray((out[0, 0] * 255).round().byte().cpu().numpy())
+            return Image.fromarray(to_pixels(out)[0].cpu().numpy())
+        if image.ndim not in (3, 4) or image.shape[-3] != 3 or not image.is_floating_point():
+            raise ConfigError(f"a tensor must be floating point, (n, 3, h, w) or (3, h, w); got {tuple(image.shape)}")
+        out = self._padded(image if image.ndim == 4 else image[None], to, networks)
+        return out if image.ndim == 4 else out[0]
+
+    def _padded(self, image: Tensor, to: DomainName, networks: Callable[[Tensor, DomainName], Tensor]) -> Tensor:
+        """Pad by reflection to what the networks need, and crop the result to the image's size."""
+        height, width = image.shape[2:]
+        if self.card.network.summary == "flat" and (height, width) != self.card.image_size:
+            size = "x".join(map(str, self.card.image_size))
+            raise ConfigError(f"this model's style layer takes {size} pixels only, not {height}x{width}: use --resize")
+        unit = 1 << self.card.network.shared_layers
+        rows, columns = (reflected(side, max(next_multiple(side, unit), SMALLEST_SIDE)) for side in (height, width))
+        image = image.to(self.device, torch.float32)[:, :, rows[:, None], columns]
+        top, left = (len(rows) - height) // 2, (len(columns) - width) // 2
+        return networks(image, to)[:, :, top : top + height, left : left + width]
+
+
+def reflected(side: int, padded: int) -> Tensor:
+    """Indices that pad `side` pixels to `padded` by reflection, as often as it takes, evenly at both ends."""
+    before = (padded - side) // 2
+    return torch.from_numpy(np.pad(np.arange(side), (before, padded - side - before), mode="reflect"))
+
+
+def _known(domain: str) -> DomainName:
+    if domain not in OTHER:
+        raise ConfigError(f"there is no domain {domain!r}; the domains are A and B")
+    return domain  # pyright: ignore[reportReturnType]
+
+
+def load(model: str | os.PathLike[str], device: str = "auto") -> Translator:
+    """Load a trained translator.
+
+    Args:
+        model: a run folder or a model.safetensors.
+        device: "auto" takes an NVIDIA GPU if there is one; or "cpu", "cuda", "cuda:1" ...
+
+    Raises:
+        CheckpointError: there is no model there, or it cannot be read.
+    """
+    path = Path(model)
+    if path.is_dir():
+        path /= MODEL_FILE
+        if not path.is_file():
+            raise CheckpointError(f"{path.parent} holds no {MODEL_FILE}: it is not a run, or has no checkpoint yet")
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist: name a run folder or a model.safetensors")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Translator(load_model(path), torch.device(device))
+
+
+def translate_files(  # noqa: PLR0913
+    translator: Translator,
+    inputs: Sequence[Path],
+    out: Path,
+    *,
+    to: DomainName,
+    resize: int | None = None,
+    image_format: str = "png",
+    batch_size: int = 8,
+    progress: Callable[[int, int], None] = lambda done, count: None,
+) -> list[Path]:
+    """Translate files and folders into `out`, each output named like its input; returns the files written.
+
+    Args:
+        resize: translate at this side in pixels, square, as the paper does; else at each image's own size.
+        image_format: suffix of the outputs.
+        progress: told how many of how many images are done.
+
+    Raises:
+        DataError: inputs that are missing, cannot be read (all are listed; the others are translated), or whose
+            outputs would overwrite each other or an input.
+    """
+    plan = plan_outputs(inputs, out, image_format)
+    broken: dict[str, str] = {}
+    done = 0
+    ahead = 4 * batch_size  # images decoded at once: enough for full batches, few enough for any folder
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for first in range(0, len(plan), ahead):
+            some = list(plan.items())[first : first + ahead]
+            images: dict[Path, Pixels] = {}
+            for (source, target), image in zip(some, pool.map(lambda pair: _read(pair[0], resize), some), strict=True):
+                if isinstance(image, DataError):
+                    broken[str(source)] = str(image)
+                else:
+                    images[target] = image
+            for batch in _batches(images, batch_size):
+                drawn = translator.translate(to_network(torch.from_numpy(np.stack(list(batch.values())))), to)
+                list(pool.map(_write, batch, to_pixels(drawn).cpu().numpy()))
+                done += len(batch)
+                progress(done + len(broken), len(plan))
+    if broken:
+        raise DataError(f"{len(broken)} of {len(plan)} images cannot be read; the rest is done\n{listing(broken)}")
+    return list(plan.values())
+
+
+def plan_outputs(inputs: Sequence[Path], out: Path, image_format: str) -> dict[Path, Path]:
+    """Where each input image goes: folders keep their inner structure, names keep their stem."""
+    plan: dict[Path, Path] = {}
+    for given in inputs:
+        if given.is_dir():
+            found = {path: path.relative_to(given) for path in find_images(given)}
+            if not found:
+                raise DataError(f"{given} holds no images")
+        elif given.is_file():
+            found = {given: Path(given.name)}
+        else:
+            raise DataError(f"{given} does not exist")
+        plan |= {path: out / inner.with_suffix(f".{image_format}") for path, inner in found.items()}
+    taken: dict[Path, Path] = {}
+    sources = {path.resolve() for path in plan}
+    for source, target in plan.items():
+        if target in taken:
+            raise DataError(f"{taken[target]} and {source} would both be written to {target}: translate them apart")
+        if target.resolve() in sources:
+            raise DataError(f"{target} is an input: choose another --out")
+        taken[target] = source
+    return plan
+
+
+def _read(source: Path, resize: int | None) -> Pixels | DataError:
+    try:
+        image = read_image(source)
+    except DataError as problem:
+        return problem
+    return np.asarray(image) if resize is None else scaled(image, (resize, resize))
+
+
+def _batches(images: dict[Path, Pixels], batch_size: int) -> Iterator[dict[Path, Pixels]]:
+    """Images of equal size, as many together as `batch_size` and the memory for large ones allow."""
+    shapes = sorted({image.shape for image in images.values()})
+    for shape in shapes:
+        alike = [target for target, image in images.items() if image.shape == shape]
+        count = max(1, min(batch_size, MAX_BATCH_PIXELS // (shape[0] * shape[1])))
+        for first in range(0, len(alike), count):
+            yield {target: images[target] for target in alike[first : first + count]}
+
+
+def _write(target: Path, pixels: Pixels) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(target)
