@@ -14,7 +14,7 @@ from nicegan.errors import TrainingError
 from nicegan.methods.base import Batch, Phase, total
 from nicegan.metrics.distances import sliced_wasserstein
 from nicegan.model_file import ModelCard, save_model
-from nicegan.shapes import Terms
+from nicegan.shapes import Image, Terms
 from nicegan.training.average import update_average
 from nicegan.training.data import TrainingData
 from nicegan.training.interrupt import StopRequest
@@ -35,6 +35,7 @@ from nicegan.training.state import (
 )
 
 SCORE = "score/sliced_wasserstein"
+UNTRANSLATED = "score/no_translation"
 
 
 class Outcome(NamedTuple):
@@ -92,6 +93,7 @@ class Run:
             load_checkpoint(place, self.state)
         self.metrics = Metrics(out, self.state.step)
         self.samples = self.data.samples(self.machine.device)
+        self.untranslated = mean_distance(*self.data.scored, *self.data.scored)
 
     def train(self) -> Outcome:
         """Train to the last step, or until asked to stop."""
@@ -145,7 +147,7 @@ class Run:
         """Score, write a checkpoint, point `latest` and `best` at theirs, and write the best model."""
         state, folder = self.state, self.folder
         score = self.score()
-        self.metrics.write(state.step, {SCORE: score})
+        self.metrics.write(state.step, {SCORE: score, UNTRANSLATED: self.untranslated})
         better = state.best is None or score < state.best.score
         if better:
             state.best = Best(state.step, score)
@@ -162,7 +164,7 @@ class Run:
         a, b = self.data.scored
         fake_b = translated(self.state.average, "A", "B", a, self.machine.device)
         fake_a = translated(self.state.average, "B", "A", b, self.machine.device)
-        return (sliced_wasserstein(fake_b, b) + sliced_wasserstein(fake_a, a)) / 2
+        return mean_distance(fake_b, fake_a, a, b)
 
     def card(self) -> ModelCard:
         """What the model file says of itself."""
@@ -182,6 +184,11 @@ class Run:
                 f"stopped and saved at step {self.state.step}; go on with: nicegan train --resume {self.folder.root}",
                 highlight=False,
             )
+
+
+def mean_distance(drawn_b: Image, drawn_a: Image, a: Image, b: Image) -> float:
+    """The sliced Wasserstein distance of drawn from real images, mean of both domains."""
+    return (sliced_wasserstein(drawn_b, b) + sliced_wasserstein(drawn_a, a)) / 2
 
 
 def train(config: RunConfig, out: Path, console: Console | None = None) -> Outcome:
