@@ -153,8 +153,8 @@ class ReferenceStep:
         fake_b, fake_a = self.gen_b(latent_a).detach(), self.gen_a(latent_b).detach()
         *faked_a, _ = self.dis_a(fake_a)
         *faked_b, _ = self.dis_b(fake_b)
-        loss = sum(towards(tuple(judged), 1) for judged in (judged_a, judged_b))
-        loss = loss + sum(towards(tuple(judged), 0) for judged in (faked_a, faked_b))
+        loss = towards(tuple(judged_a), 1) + towards(tuple(judged_b), 1)
+        loss = loss + towards(tuple(faked_a), 0) + towards(tuple(faked_b), 0)
         loss.backward()
         self.d_optim.step()
 

@@ -20,10 +20,10 @@ from typing import NamedTuple
 import torch
 
 from nicegan.config import RunConfig
+from nicegan.machine import choose_machine
 from nicegan.methods.base import Batch
 from nicegan.recipes import recipe
 from nicegan.training.loop import train_step
-from nicegan.training.machine import choose_machine
 from nicegan.training.state import new_state
 from reference_step import ReferenceStep
 

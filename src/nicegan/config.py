@@ -45,6 +45,17 @@ class NetworkConfig(Frozen):
     encoder_trained_by: Player = "discriminator"
     """Who trains a reused encoder: the discriminator (decoupled, the paper), both (coupled), or the generator."""
 
+    @property
+    def has_patch_head(self) -> bool:
+        """Whether a classifier judges the latent; the cam judges the features before the attention."""
+        return "local" in self.classifiers or "global" in self.classifiers
+
+    @property
+    def attention_learns(self) -> bool:
+        """Whether a loss reaches the attention of the discriminator's encoder. If not, a gate stays closed for ever."""
+        trained_by_generator = self.encoder == "reused" and self.encoder_trained_by != "discriminator"
+        return self.has_patch_head or trained_by_generator
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if not self.classifiers or len(set(self.classifiers)) != len(self.classifiers):
@@ -56,6 +67,8 @@ class NetworkConfig(Frozen):
             )
         if self.depth > 12:
             raise ValueError(f"depth {self.depth}: at most 12, which already needs images of 3072 pixels a side")
+        if self.attention == "plain" and self.encoder == "reused" and not self.attention_learns:
+            raise ValueError("attention plain with only the cam classifier: no loss reaches it; use residual or none")
         if self.encoder == "independent" and self.encoder_trained_by != "discriminator":
             raise ValueError(
                 f"encoder_trained_by {self.encoder_trained_by} speaks of a reused encoder; an independent one is "

@@ -67,15 +67,16 @@ def read_card(path: Path) -> ModelCard:
         raise CheckpointError(f"{path} is not a readable model file: {problem}") from None
     if header.get("format") != FORMAT:
         raise CheckpointError(f"{path} is a safetensors file, but not a nicegan model: its header has no model card")
-    if int(header["format_version"]) > FORMAT_VERSION:
+    version = header.get("format_version", "")
+    if not version.isdigit() or int(version) > FORMAT_VERSION:
         raise CheckpointError(
-            f"{path} has model format {header['format_version']}; this version reads up to {FORMAT_VERSION}: "
-            "install a newer nicegan"
+            f"{path} has model format {version!r}; this version reads up to {FORMAT_VERSION}: install a newer nicegan"
         )
     try:
         return ModelCard.model_validate_json(header["card"])
     except (ValidationError, KeyError) as problem:
-        raise CheckpointError(f"{path} has a model card that cannot be read: {problem}") from None
+        reason = str(problem).partition("\n")[0]
+        raise CheckpointError(f"{path} has a model card that cannot be read: {reason}") from None
 
 
 def load_model(path: Path) -> Model:

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from nicegan.errors import ConfigError
 
 Arguments = TypeVar("Arguments", bound=BaseModel)
+_RULES = ("─", "╰", "-----")  # with and without a terminal that knows frames
 _WIDE = 4000  # columns: so that no message is broken
 _SETTINGS = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
 
@@ -57,12 +58,12 @@ def _columns(count: int) -> Iterator[None]:
 
 def one_line(box: str) -> str:
     """The message inside one of tyro's boxes, without the frame, the help text and pydantic's own additions."""
-    lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
+    _title, *lines = (line.strip("│ ") for line in box.strip().splitlines() or [""])
     kept = []
     for line in lines:
-        if line.startswith(("─", "Argument helptext")):
+        if kept and line.startswith((*_RULES, "Argument helptext")):
             break
-        if line and not line.startswith("For further information"):
+        if line and not line.startswith((*_RULES, "For further information")):
             kept.append(line)
     text = " ".join(kept)
     text = re.sub(r"Error parsing \S+: \d+ validation errors? for \w+ ", "", text)

@@ -43,7 +43,8 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from nicegan.cli.progress import bar
-    from nicegan.evaluation.translate import load, translate_files
+    from nicegan.evaluation.folders import translate_files
+    from nicegan.evaluation.translate import load
 
     console = Console(stderr=True)
     translator = load(given.model, given.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +28,15 @@ class TruthScore(NamedTuple):
     translation: Nearness
     input: Nearness
     num_images: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "direction": self.direction,
+            "translation": self.translation._asdict(),
+            "input": self.input._asdict(),
+            "num_images": self.num_images,
+        }
 
     def row(self) -> tuple[str, ...]:
         """For a table: direction, PSNR and SSIM of input and translation, number of images."""

@@ -1,10 +1,9 @@
-"""Translating images of any size with a trained model, from Python or whole folders at a time."""
+"""A trained model from Python: translate images of any size, and see where it looks."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, overload
 
@@ -14,10 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from nicegan.data.augment import to_network, to_pixels
-from nicegan.data.cache import Pixels, scaled
-from nicegan.data.folders import find_images, listing, read_image, to_rgb
-from nicegan.errors import CheckpointError, ConfigError, DataError
+from nicegan.data.folders import to_rgb
+from nicegan.errors import CheckpointError, ConfigError
 from nicegan.geometry import next_multiple
+from nicegan.machine import choose_device
 from nicegan.model_file import Model, load_model
 from nicegan.models.domain import translate
 from nicegan.models.encoder import heatmap
@@ -26,7 +25,6 @@ DomainName = Literal["A", "B"]
 OTHER: dict[DomainName, DomainName] = {"A": "B", "B": "A"}
 SMALLEST_SIDE = 16  # pixels: what the padding inside the networks needs
 MODEL_FILE = "model.safetensors"
-MAX_BATCH_PIXELS = 8 * 512 * 512
 
 
 class Translator:
@@ -137,6 +135,7 @@ def load(model: str | os.PathLike[str], device: str = "auto") -> Translator:
 
     Raises:
         CheckpointError: there is no model there, or it cannot be read.
+        ConfigError: no such device.
     """
     path = Path(model)
     if path.is_dir():
@@ -145,98 +144,4 @@ def load(model: str | os.PathLike[str], device: str = "auto") -> Translator:
             raise CheckpointError(f"{path.parent} holds no {MODEL_FILE}: it is not a run, or has no checkpoint yet")
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist: name a run folder or a model.safetensors")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Translator(load_model(path), torch.device(device))
-
-
-def translate_files(  # noqa: PLR0913
-    translator: Translator,
-    inputs: Sequence[Path],
-    out: Path,
-    *,
-    to: DomainName,
-    resize: int | None = None,
-    image_format: str = "png",
-    batch_size: int = 8,
-    progress: Callable[[int, int], None] = lambda done, count: None,
-) -> list[Path]:
-    """Translate files and folders into `out`, each output named like its input; returns the files written.
-
-    Args:
-        resize: translate at this side in pixels, square, as the paper does; else at each image's own size.
-        image_format: suffix of the outputs.
-        progress: told how many of how many images are done.
-
-    Raises:
-        DataError: inputs that are missing, cannot be read (all are listed; the others are translated), or whose
-            outputs would overwrite each other or an input.
-    """
-    plan = plan_outputs(inputs, out, image_format)
-    broken: dict[str, str] = {}
-    done = 0
-    ahead = 4 * batch_size  # images decoded at once: enough for full batches, few enough for any folder
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for first in range(0, len(plan), ahead):
-            some = list(plan.items())[first : first + ahead]
-            images: dict[Path, Pixels] = {}
-            for (source, target), image in zip(some, pool.map(lambda pair: _read(pair[0], resize), some), strict=True):
-                if isinstance(image, DataError):
-                    broken[str(source)] = str(image)
-                else:
-                    images[target] = image
-            for batch in _batches(images, batch_size):
-                drawn = translator.translate(to_network(torch.from_numpy(np.stack(list(batch.values())))), to)
-                list(pool.map(_write, batch, to_pixels(drawn).cpu().numpy()))
-                done += len(batch)
-                progress(done + len(broken), len(plan))
-    if broken:
-        raise DataError(f"{len(broken)} of {len(plan)} images cannot be read; the rest is done\n{listing(broken)}")
-    return list(plan.values())
-
-
-def plan_outputs(inputs: Sequence[Path], out: Path, image_format: str) -> dict[Path, Path]:
-    """Where each input image goes: folders keep their inner structure, names keep their stem."""
-    plan: dict[Path, Path] = {}
-    for given in inputs:
-        if given.is_dir():
-            found = {path: path.relative_to(given) for path in find_images(given)}
-            if not found:
-                raise DataError(f"{given} holds no images")
-        elif given.is_file():
-            found = {given: Path(given.name)}
-        else:
-            raise DataError(f"{given} does not exist")
-        plan |= {path: out / inner.with_suffix(f".{image_format}") for path, inner in found.items()}
-    taken: dict[Path, Path] = {}
-    sources = {path.resolve() for path in plan}
-    for source, target in plan.items():
-        if target in taken:
-            raise DataError(f"{taken[target]} and {source} would both be written to {target}: translate them apart")
-        if target.resolve() in sources:
-            raise DataError(f"{target} is an input: choose another --out")
-        taken[target] = source
-    return plan
-
-
-def _read(source: Path, resize: int | None) -> Pixels | DataError:
-    try:
-        image = read_image(source)
-    except DataError as problem:
-        return problem
-    return np.asarray(image) if resize is None else scaled(image, (resize, resize))
-
-
-def _batches(images: dict[Path, Pixels], batch_size: int) -> Iterator[dict[Path, Pixels]]:
-    """Images of equal size, as many together as `batch_size` and the memory for large ones allow."""
-    shapes = sorted({image.shape for image in images.values()})
-    for shape in shapes:
-        alike = [target for target, image in images.items() if image.shape == shape]
-        count = max(1, min(batch_size, MAX_BATCH_PIXELS // (shape[0] * shape[1])))
-        for first in range(0, len(alike), count):
-            yield {target: images[target] for target in alike[first : first + count]}
-
-
-def _write(target: Path, pixels: Pixels) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(target)
+    return Translator(load_model(path), choose_device(device))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import pickle
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -84,15 +85,16 @@ def read_published(path: Path) -> dict[str, dict[str, Tensor]]:
     if not path.is_file():
         raise CheckpointError(f"{path} is not a file: name a checkpoint in the published NICE-GAN format (.pt)")
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise CheckpointError(
             f"{path} is not a PyTorch checkpoint of plain tensors (it is another kind of file, or holds code)"
         ) from None
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, OSError) as problem:
-        raise CheckpointError(
-            f"{path} cannot be read as a PyTorch checkpoint: {str(problem).splitlines()[0]}"
-        ) from None
+        reason = str(problem).partition("\n")[0] or "it ends too early"
+        raise CheckpointError(f"{path} cannot be read as a PyTorch checkpoint: {reason}") from None
     if not isinstance(content, dict) or not all(isinstance(content.get(part), dict) for part in PARTS):
         raise CheckpointError(f"{path} is a PyTorch file, but not a NICE-GAN checkpoint: it needs {', '.join(PARTS)}")
     return {part: _tensors(path, part, content[part]) for part in PARTS}

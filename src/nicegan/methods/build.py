@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 
 def build_encoder(config: NetworkConfig, *, judges: bool) -> Encoder:
-    """An encoder; `judges` says whether its CAM is also the classifier C0."""
+    """An encoder; `judges` says whether it is a discriminator's, so that its CAM may also be the classifier C0."""
     channels = config.base_channels << (config.shared_layers - 1)
     attentions = {"residual": ResidualAttention, "plain": PlainAttention}
-    attention = attentions[config.attention](channels) if config.attention in attentions else None
+    wanted = config.attention if not judges or config.attention_learns else "none"
+    attention = attentions[wanted](channels) if wanted in attentions else None
     cam = ClassActivation(channels) if attention is not None or (judges and "cam" in config.classifiers) else None
     return Encoder(config.base_channels, config.shared_layers, attention, cam)
 
@@ -82,6 +83,6 @@ def _learners(domain: Domain, config: NetworkConfig) -> tuple[list[nn.Module], l
     judging: list[nn.Module] = [domain.discriminator.classifiers]
     if encoder.cam is not None:  # the classifier C0 where it judges, else a part of the attention
         (judging if "cam" in config.classifiers else encoding).append(encoder.cam)
-    if config.encoder_trained_by == "both":
-        judging = [domain.discriminator]
+    if config.encoder_trained_by == "both":  # what no verdict depends on is left to the generators
+        judging += encoding if config.has_patch_head else [encoder.layers]
     return judging, [domain.generator, *encoding]

@@ -16,7 +16,7 @@ SMALLEST_SIDE = 16  # of the coarsest level, in pixels
 NUM_PATCHES = 8192  # from each set and level
 NUM_DIRECTIONS = 256
 
-Images = Float[Tensor, "n 3 h w"]
+Images = Float[Tensor, "_ 3 _ _"]
 
 
 def sliced_wasserstein(drawn: Images, real: Images, seed: int = 0) -> float:
@@ -54,7 +54,7 @@ def _level_distance(drawn: Images, real: Images, random: torch.Generator) -> flo
     return (sorted_a - sorted_b).abs().mean().item()
 
 
-def _patches(images: Images, random: torch.Generator) -> Float[Tensor, "patches 7 7 3"]:
+def _patches(images: Images, random: torch.Generator) -> Float[Tensor, "_ 7 7 3"]:
     """Patches at random places of random images."""
     count, _, height, width = images.shape
     which = torch.randint(count, (NUM_PATCHES,), generator=random)

@@ -16,9 +16,10 @@ from rich.table import Table
 from nicegan.config import RunConfig
 from nicegan.data.scenes import DemoData, write_demo_data
 from nicegan.errors import DataError
+from nicegan.evaluation.folders import translate_files
 from nicegan.evaluation.report import figure, section, table, write_report
 from nicegan.evaluation.score import TRUTH_COLUMNS, TruthScore, score_against_truth
-from nicegan.evaluation.translate import DomainName, load, translate_files
+from nicegan.evaluation.translate import DomainName, load
 from nicegan.recipes import recipe
 from nicegan.training.loop import train
 
@@ -56,7 +57,7 @@ def run_demo(out: Path, *, seed: int, steps: int | None, console: Console) -> De
         sheets.append(truth_sheet([inputs, translated, truth]))
     grid = beside(sheets)
     grid.save(out / "grid.png")
-    (out / "scores.json").write_text(json.dumps([score._asdict() for score in scores], indent=1) + "\n")
+    (out / "scores.json").write_text(json.dumps([score.as_dict() for score in scores], indent=1) + "\n")
     content = table(TRUTH_COLUMNS, [score.row() for score in scores])
     caption = "Test scenes: input, translation, truth; by day on the left, by night on the right"
     content += figure((out / "grid.png").read_bytes(), caption)

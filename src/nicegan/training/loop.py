@@ -11,6 +11,7 @@ from rich.console import Console
 
 from nicegan.config import RunConfig
 from nicegan.errors import TrainingError
+from nicegan.machine import Machine, choose_machine
 from nicegan.methods.base import Batch, Phase, total
 from nicegan.metrics.distances import sliced_wasserstein
 from nicegan.model_file import ModelCard, save_model
@@ -18,7 +19,6 @@ from nicegan.shapes import Image, Terms
 from nicegan.training.average import update_average
 from nicegan.training.data import TrainingData
 from nicegan.training.interrupt import StopRequest
-from nicegan.training.machine import Machine, choose_machine
 from nicegan.training.records import Metrics, ProgressLine, describe_run, summarised
 from nicegan.training.run_folder import RunFolder
 from nicegan.training.samples import save_grid, translated

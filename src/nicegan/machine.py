@@ -34,7 +34,7 @@ def choose_machine(device: str, precision: str) -> Machine:
     Raises:
         ConfigError: a device that is not there, or a precision that it does not have.
     """
-    chosen = _choose_device(device)
+    chosen = choose_device(device)
     if precision == "auto":
         precision = "tf32" if chosen.type == "cuda" else "float32"
     if precision == "tf32" and chosen.type != "cuda":
@@ -43,7 +43,12 @@ def choose_machine(device: str, precision: str) -> Machine:
     return Machine(chosen, precision)
 
 
-def _choose_device(device: str) -> torch.device:
+def choose_device(device: str) -> torch.device:
+    """The device of this name; "auto" is an NVIDIA GPU if there is one.
+
+    Raises:
+        ConfigError: a device that is not there; names those there are.
+    """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

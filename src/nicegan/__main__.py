@@ -1,0 +1,5 @@
+"""python -m nicegan: the command line."""
+
+from nicegan.cli import main
+
+main()

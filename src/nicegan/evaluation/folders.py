@@ -1,0 +1,121 @@
+"""Translating files and whole folders: read ahead, in batches of one size, written under the inputs' names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from nicegan.data.augment import to_network, to_pixels
+from nicegan.data.cache import Pixels, scaled
+from nicegan.data.folders import find_images, listing, read_image
+from nicegan.errors import DataError
+from nicegan.evaluation.translate import DomainName, Translator
+
+MAX_BATCH_PIXELS = 8 * 512 * 512
+
+
+def translate_files(  # noqa: PLR0913
+    translator: Translator,
+    inputs: Sequence[Path],
+    out: Path,
+    *,
+    to: DomainName,
+    resize: int | None = None,
+    image_format: str = "png",
+    batch_size: int = 8,
+    progress: Callable[[int, int], None] = lambda done, count: None,
+) -> list[Path]:
+    """Translate files and folders into `out`, each output named like its input; returns the files written.
+
+    Args:
+        resize: translate at this side in pixels, square, as the paper does; else at each image's own size.
+        image_format: suffix of the outputs.
+        progress: told how many of how many images are done.
+
+    Raises:
+        DataError: inputs that are missing, cannot be read (all are listed; the others are translated), or whose
+            outputs would overwrite each other or an input.
+    """
+    plan = plan_outputs(inputs, out, image_format)
+    broken: dict[Path, DataError] = {}
+    done = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for images in _read_ahead(pool, plan, resize, 4 * batch_size, broken):
+            for batch in _batches(images, batch_size):
+                drawn = translator.translate(to_network(torch.from_numpy(np.stack(list(batch.values())))), to)
+                list(pool.map(_write, batch, to_pixels(drawn).cpu().numpy()))
+                done += len(batch)
+                progress(done + len(broken), len(plan))
+    if broken:
+        reasons = listing({str(source): str(problem) for source, problem in broken.items()})
+        raise DataError(f"{len(broken)} of {len(plan)} images cannot be read; the rest is done\n{reasons}")
+    return list(plan.values())
+
+
+def _read_ahead(
+    pool: ThreadPoolExecutor, plan: dict[Path, Path], resize: int | None, count: int, broken: dict[Path, DataError]
+) -> Iterator[dict[Path, Pixels]]:
+    """The plan's images by output, `count` at a time so that any folder fits in memory; what cannot be read: broken."""
+    sources = list(plan)
+    for first in range(0, len(sources), count):
+        some = sources[first : first + count]
+        images: dict[Path, Pixels] = {}
+        for source, image in zip(some, pool.map(lambda path: _read(path, resize), some), strict=True):
+            if isinstance(image, DataError):
+                broken[source] = image
+            else:
+                images[plan[source]] = image
+        yield images
+
+
+def plan_outputs(inputs: Sequence[Path], out: Path, image_format: str) -> dict[Path, Path]:
+    """Where each input image goes: folders keep their inner structure, names keep their stem."""
+    plan: dict[Path, Path] = {}
+    for given in inputs:
+        if given.is_dir():
+            found = {path: path.relative_to(given) for path in find_images(given)}
+            if not found:
+                raise DataError(f"{given} holds no images")
+        elif given.is_file():
+            found = {given: Path(given.name)}
+        else:
+            raise DataError(f"{given} does not exist")
+        plan |= {path: out / inner.with_suffix(f".{image_format}") for path, inner in found.items()}
+    taken: dict[Path, Path] = {}
+    sources = {path.resolve() for path in plan}
+    for source, target in plan.items():
+        if target in taken:
+            raise DataError(f"{taken[target]} and {source} would both be written to {target}: translate them apart")
+        if target.resolve() in sources:
+            raise DataError(f"{target} is an input: choose another --out")
+        taken[target] = source
+    return plan
+
+
+def _read(source: Path, resize: int | None) -> Pixels | DataError:
+    try:
+        image = read_image(source)
+    except DataError as problem:
+        return problem
+    return np.asarray(image) if resize is None else scaled(image, (resize, resize))
+
+
+def _batches(images: dict[Path, Pixels], batch_size: int) -> Iterator[dict[Path, Pixels]]:
+    """Images of equal size, as many together as `batch_size` and the memory for large ones allow."""
+    shapes = sorted({image.shape for image in images.values()})
+    for shape in shapes:
+        alike = [target for target, image in images.items() if image.shape == shape]
+        count = max(1, min(batch_size, MAX_BATCH_PIXELS // (shape[0] * shape[1])))
+        for first in range(0, len(alike), count):
+            yield {target: images[target] for target in alike[first : first + count]}
+
+
+def _write(target: Path, pixels: Pixels) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(target)

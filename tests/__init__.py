@@ -1,0 +1,9 @@
+"""The tests mirror the package. Importing them switches on the shape checks of every layer that handles tensors."""
+
+from jaxtyping import install_import_hook
+
+CHECKED = ["nn", "models", "losses", "methods", "metrics", "data", "shapes"]
+install_import_hook(
+    [f"nicegan.{layer}" for layer in CHECKED],
+    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
+)

@@ -1,0 +1,168 @@
+"""Whole runs, as a user makes them: trained, interrupted, resumed, translated."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from tests.conftest import write_images
+
+import nicegan
+from nicegan.config import RunConfig
+from nicegan.training.records import read_metrics
+
+NETWORK = ["--network.base-channels", "4", "--network.blocks", "1"]
+TINY = ["--recipe", "nicegan-tiny", *NETWORK, "--image-size", "48", "--device", "cpu", "--log-every", "1"]
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "nicegan", *map(str, arguments)]
+
+
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def nicegan_command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False, env=ONE_THREAD)
+
+
+def timeless(run: Path) -> list[dict[str, float]]:
+    """The metrics without what a clock says."""
+    lines = read_metrics(run / "metrics.jsonl")
+    return [{name: value for name, value in line.items() if name != "images_per_second"} for line in lines]
+
+
+def assert_same_checkpoint(one: Path, other: Path) -> None:
+    weights = [load_file(place / "weights.safetensors") for place in (one, other)]
+    assert set(weights[0]) == set(weights[1])
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    memories = [torch.load(place / "state.pt", weights_only=True) for place in (one, other)]
+    for left, right in zip(*(memory["optimizers"] for memory in memories), strict=True):
+        for number, state in left["state"].items():
+            assert all(torch.equal(value, right["state"][number][name]) for name, value in state.items())
+
+
+def test_a_run_cut_anywhere_is_the_same_run(tiny_run: RunConfig, tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    nicegan.train(tiny_run, whole)
+    for stop in (1, 4, 6):  # the schedule is that of the whole run; only the end is moved
+        halted(tiny_run, cut, stop)
+    assert_same_checkpoint(whole / "checkpoints/000000006", cut / "checkpoints/000000006")
+    logged = [line for line in timeless(whole) if "learning_rate" in line]
+    assert logged == [line for line in timeless(cut) if "learning_rate" in line]
+    assert len(logged) == 6
+
+
+def halted(config: RunConfig, out: Path, stop: int) -> None:
+    """Train to step `stop` as if a signal had come then."""
+    from rich.console import Console
+
+    from nicegan.training.loop import Run
+
+    run = Run(config, out, Console(quiet=True))
+    after_step = run._after_step
+
+    def ask_to_stop(*arguments: object) -> None:
+        after_step(*arguments)  # pyright: ignore[reportArgumentType]
+        if run.state.step == stop < config.steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    run._after_step = ask_to_stop  # pyright: ignore[reportAttributeAccessIssue]
+    outcome = run.train()
+    assert (outcome.step, outcome.exit_code) == (stop, 143 if stop < config.steps else 0)
+
+
+def test_the_run_folder_holds_what_the_readme_promises(tiny_run: RunConfig, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    nicegan.train(tiny_run, run)
+    names = {path.name for path in run.iterdir()}
+    assert names == {
+        "config.json", "metrics.jsonl", "samples", "tensorboard", "checkpoints", "latest", "best", "model.safetensors"
+    }  # fmt: skip
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["000000003", "000000006"]
+    assert json.loads((run / "latest").read_text())["checkpoint"] == "checkpoints/000000006"
+    best = json.loads((run / "best").read_text())
+    scores = {
+        line["step"]: line["score/sliced_wasserstein"] for line in timeless(run) if "score/no_translation" in line
+    }
+    assert best["score"] == scores[best["step"]] == min(scores.values())
+    description = json.loads((run / "config.json").read_text())
+    assert RunConfig.model_validate(description["config"]) == tiny_run
+    assert set(description["versions"]) == {"python", "nicegan", "torch", "numpy", "pillow"}
+    assert nicegan.load(run, "cpu").card.step == best["step"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_saved_and_resumed(dataset: Path, tmp_path: Path, number: signal.Signals) -> None:
+    run = tmp_path / "run"
+    arguments = ["train", dataset, *TINY, "--steps", "100000", "--out", run]
+    process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, env=ONE_THREAD)
+    wait_for(lambda: len(read_metrics(run / "metrics.jsonl")) >= 3, process)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 128 + number
+    assert f"nicegan train --resume {run}" in err.replace("\n", "")
+    step = json.loads((run / "latest").read_text())["step"]
+    assert step >= 3
+    assert (run / "report.html").is_file()
+
+    resumed = nicegan_command("train", "--resume", run, "--steps", step + 2)
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"resuming at step {step}" in resumed.stderr
+    assert json.loads((run / "latest").read_text())["step"] == step + 2
+    assert [line["step"] for line in timeless(run) if "learning_rate" in line] == list(range(1, step + 3))
+
+
+def wait_for(condition: object, process: subprocess.Popen[str]) -> None:
+    for _ in range(600):
+        if condition():  # pyright: ignore[reportCallIssue]
+            return
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.1)
+    raise AssertionError("waited a minute in vain")
+
+
+def test_train_then_translate_from_the_command_line(dataset: Path, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "out"
+    trained = nicegan_command("train", dataset, *TINY, "--steps", "2", "--out", run)
+    assert trained.returncode == 0, trained.stderr
+    assert "Recipe nicegan-tiny on dataset, 2 of 2 steps" in (run / "report.html").read_text()
+    write_images(tmp_path / "in", 2, size=(61, 45))
+    for model in (run, run / "model.safetensors"):
+        done = nicegan_command("translate", model, tmp_path / "in", "--to", "B", "--out", out, "--device", "cpu")
+        assert done.returncode == 0, done.stderr
+        for path in sorted(out.iterdir()):
+            with Image.open(path) as image:
+                assert image.size == (61, 45)
+    again = nicegan_command("train", dataset, *TINY, "--steps", "3", "--out", run)
+    assert "resuming at step 2" in again.stderr
+    other = nicegan_command("train", dataset, *TINY, "--steps", "3", "--seed", "1", "--out", run)
+    assert other.returncode == 2
+    assert "seed: 0 there, 1 asked for" in other.stderr
+
+
+def test_two_bare_folders(dataset: Path, tmp_path: Path) -> None:
+    done = nicegan_command(
+        "train", "--domain-a", dataset / "trainA", "--domain-b", dataset / "trainB",
+        *TINY, "--steps", "1", "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_demo_in_a_few_steps(tmp_path: Path) -> None:
+    done = nicegan_command("demo", "--out", tmp_path / "demo", "--steps", "2")
+    assert done.returncode == 0, done.stderr
+    scores = json.loads((tmp_path / "demo" / "scores.json").read_text())
+    assert [score["direction"] for score in scores] == ["day to night", "night to day"]
+    report = (tmp_path / "demo" / "run" / "report.html").read_text()
+    assert "Nearness to the truth" in report
+    assert report.count("data:image/png;base64") >= 3
+    assert "http" not in report.replace("http-equiv", "")  # needs nothing else
+    assert (tmp_path / "demo" / "grid.png").is_file()

@@ -1,0 +1,138 @@
+"""The command line: quick help, one clear line for every mistake, and nothing done by halves."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.conftest import write_images
+
+from nicegan import cli
+from nicegan.cli.train import read_arguments
+from nicegan.config import RunConfig, differences
+from nicegan.errors import ConfigError
+from nicegan.recipes import RECIPES
+
+
+def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    captured = capsys.readouterr()
+    assert isinstance(caught.value.code, int)
+    return caught.value.code, captured.out, captured.err
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in cli.COMMANDS)], ids=str)
+def test_help_names_things_and_does_not_import_torch(command: list[str]) -> None:
+    code = (
+        "import sys; sys.argv = ['nicegan', *sys.argv[1:]]\nfrom nicegan import cli\n"
+        "try: cli.main()\nexcept SystemExit as end: assert not end.code\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'\nassert 'matplotlib' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "usage: nicegan" in done.stdout
+
+
+MISTAKES = [
+    (["paint"], "there is no command 'paint'"),
+    (["train"], "no data"),
+    (["train", "DATA", "--recipe", "huge"], "there is no recipe 'huge'"),
+    (["train", "DATA", "--recipe"], "--recipe needs a value"),
+    (["train", "DATA", "--steps", "0"], "--steps: should be greater than 0"),
+    (["train", "DATA", "--steps", "many"], "--steps"),
+    (["train", "DATA", "--stepz", "5"], "--stepz"),
+    (["train", "DATA", "--image-size", "64"], "use network.depth 6"),
+    (["train", "DATA", "--image-size", "130"], "multiples of 4; 132x132"),
+    (["train", "DATA", "--network.depth", "5"], "use 6 or more"),
+    (["train", "DATA", "--network.classifiers"], "cam, local, global"),
+    (["train", "DATA", "--network.attention", "some"], "some"),
+    (["train", "DATA", "--network.encoder", "independent", "--network.encoder-trained-by", "both"], "independent"),
+    (["train", "DATA", "--device", "gpu"], "device 'gpu' cannot be used"),
+    (["train", "DATA", "--precision", "tf32", "--device", "cpu"], "NVIDIA"),
+    (["train", "DATA", "--domain-a", "DATA"], "not both"),
+    (["train", "DATA", "--out", "DATA"], "is not a run folder"),
+    (["train", "NOWHERE"], "is not a folder"),
+    (["train", "DATA/trainA"], "no trainA and no trainB"),
+    (["train", "--resume", "NOWHERE"], "is not a run folder"),
+    (["train", "--resume", "DATA", "--out", "x"], "is not a run folder"),
+    (["translate", "NOWHERE", "DATA", "--to", "B", "--out", "out"], "does not exist"),
+    (["translate", "DATA", "DATA", "--to", "B", "--out", "out"], "holds no model.safetensors"),
+    (["translate", "DATA", "DATA", "--to", "C", "--out", "out"], "'C'"),
+    (["translate", "DATA"], "--to"),
+    (["import", "NOWHERE"], "is not a file"),
+    (["import", "DATA/trainA/image_000.png"], "image_000.png"),
+    (["demo", "--seed", "-1"], "--seed"),
+    (["demo", "--out", "DATA"], "exists and is not this demo"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=lambda value: str(value)[:60])
+def test_every_mistake_has_one_clear_line(
+    arguments: list[str],
+    message: str,
+    dataset: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    places = {"DATA": str(dataset), "NOWHERE": str(tmp_path / "nowhere")}
+    arguments = [
+        argument.replace(name, place) if argument.startswith(name) else argument
+        for argument in arguments
+        for name, place in [next(((n, p) for n, p in places.items() if argument.startswith(n)), ("", ""))]
+    ]
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = run(arguments, capsys)
+    assert code == 2
+    assert message in err
+    assert len(err.strip().splitlines()) == 1, err
+    assert "Traceback" not in out + err
+    assert [path for path in sorted(tmp_path.rglob("*")) if "cache" not in path.parts] == before
+
+
+def test_broken_images_are_all_named(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("trainA", "testB"):
+        (dataset / name / "odd\nname.png").write_bytes(b"x")
+    arguments = ["train", str(dataset), "--recipe", "nicegan-tiny", "--out", str(tmp_path / "run")]
+    code, _, err = run(arguments, capsys)
+    assert code == 2
+    assert "1 of 7 images cannot be read" in err
+    assert r"odd\nname.png" in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_flags_override_the_recipe(dataset: Path) -> None:
+    config, out = read_arguments(
+        [str(dataset), "--recipe=nicegan-tiny", "--image-size", "64", "96", "--network.classifiers", "cam", "local"]
+    )
+    changed = differences(RECIPES["nicegan-tiny"], config)
+    assert set(changed) == {"data", "image_size", "network.classifiers"}
+    assert config.size == (64, 96)
+    assert out == Path("runs/nicegan-tiny-dataset")
+
+
+def test_a_resumed_run_keeps_its_settings(tiny_run: RunConfig, tmp_path: Path) -> None:
+    from nicegan.training.run_folder import RunFolder
+
+    RunFolder(tmp_path / "run").claim(tiny_run, {"config": tiny_run.model_dump(mode="json")})
+    config, out = read_arguments(["--resume", str(tmp_path / "run"), "--steps", "50"])
+    assert config == tiny_run.model_copy(update={"steps": 50})
+    assert out == tmp_path / "run"
+    with pytest.raises(ConfigError, match="leave out --out"):
+        read_arguments(["--resume", str(tmp_path / "run"), "--out", "elsewhere"])
+
+
+def test_unknown_keys_are_refused() -> None:
+    with pytest.raises(ValueError, match="Extra inputs"):
+        RunConfig.model_validate({"stepps": 5})
+    with pytest.raises(ValueError, match="frozen"):
+        RunConfig().steps = 5  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_relative_data_folders_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_images(tmp_path / "cats", 1)
+    monkeypatch.chdir(tmp_path)
+    config, _ = read_arguments(["--domain-a", "cats", "--domain-b", "dogs"])
+    assert config.domain_a == tmp_path / "cats"

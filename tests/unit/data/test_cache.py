@@ -1,0 +1,112 @@
+"""The cache of decoded images: right, invalidated, and safe when two processes start at once."""
+
+import multiprocessing
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.conftest import write_images
+
+from nicegan.data import cache
+from nicegan.data.cache import ImageStore, open_images, scaled
+from nicegan.data.folders import read_image
+from nicegan.errors import DataError
+
+SIZE = (20, 24)
+
+
+def forbid_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(cache, "_decode", fail)
+
+
+def test_images_are_decoded_once_into_mapped_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = write_images(tmp_path / "images", 3)
+    store = open_images(paths, SIZE)
+    assert isinstance(store.pixels, np.memmap)
+    assert store.pixels.shape == (3, *SIZE, 3)
+    for path, pixels in zip(paths, store.pixels, strict=True):
+        assert np.array_equal(pixels, scaled(read_image(path), SIZE))
+    forbid_decoding(monkeypatch)
+    again = open_images(paths, SIZE)
+    assert np.array_equal(store.pixels, again.pixels)
+
+
+@pytest.mark.parametrize("change", ["content", "touch", "size"])
+def test_a_change_of_a_file_or_of_the_size_decodes_again(tmp_path: Path, change: str) -> None:
+    paths = write_images(tmp_path / "images", 2)
+    before = np.array(open_images(paths, SIZE).pixels)
+    size = SIZE
+    if change == "content":  # of the same length, with the old time of change put back
+        stat = paths[0].stat()
+        Image.new("RGB", (72, 80), "red").save(tmp_path / "red.png")
+        paths[0].write_bytes((tmp_path / "red.png").read_bytes().ljust(stat.st_size, b"\0"))
+        os.utime(paths[0], ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    elif change == "touch":
+        os.utime(paths[0], ns=(0, 0))
+    else:
+        size = (SIZE[0], SIZE[1] + 1)
+    after = open_images(paths, size).pixels
+    assert np.array_equal(before, after) == (change == "touch")
+    assert len(list(cache.cache_folder().iterdir())) == 2
+
+
+def test_all_broken_files_are_listed_and_refused_unless_skipped(tmp_path: Path) -> None:
+    paths = write_images(tmp_path / "images", 5)
+    paths[1].write_bytes(b"nothing")
+    paths[3].write_bytes(paths[3].read_bytes()[:100])
+    for _ in range(2):  # the second time from the cache
+        with pytest.raises(DataError, match="2 of 5 images cannot be read") as caught:
+            open_images(paths, SIZE)
+        assert paths[1].name in str(caught.value)
+        assert paths[3].name in str(caught.value)
+        assert "--skip-broken" in str(caught.value)
+    store = open_images(paths, SIZE, skip_broken=True)
+    assert [Path(name).name for name in store.names] == [paths[i].name for i in (0, 2, 4)]
+    assert np.array_equal(store.pixels[1], scaled(read_image(paths[2]), SIZE))
+
+
+def test_only_broken_files_are_an_error_even_when_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "broken.png"
+    path.write_bytes(b"nothing")
+    with pytest.raises(DataError, match="none of the 1 images"):
+        open_images([path], SIZE, skip_broken=True)
+
+
+def _open(paths: list[Path], barrier: object) -> int:
+    barrier.wait()  # pyright: ignore[reportAttributeAccessIssue]
+    return int(np.asarray(open_images(paths, SIZE).pixels).sum())
+
+
+def test_two_processes_may_start_at_once(tmp_path: Path) -> None:
+    paths = write_images(tmp_path / "images", 8)
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, context.Pool(2) as pool:
+        sums = pool.starmap(_open, [(paths, manager.Barrier(2))] * 2)
+    assert sums[0] == sums[1] == int(np.asarray(open_images(paths, SIZE).pixels).sum())
+    assert [path.name for path in cache.cache_folder().iterdir() if path.name.startswith(".")] == []
+
+
+def test_an_interrupted_build_leaves_nothing_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = write_images(tmp_path / "images", 3)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "_decode", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            open_images(paths, SIZE)
+    assert list(cache.cache_folder().iterdir()) == []
+    store = open_images(paths, SIZE)
+    assert isinstance(store, ImageStore)
+
+
+def test_a_disk_too_small_is_said_before_decoding(tmp_path: Path) -> None:
+    paths = write_images(tmp_path / "images", 1)
+    with pytest.raises(DataError, match="NICEGAN_CACHE"):
+        open_images(paths, (10_000_000, 10_000_000))

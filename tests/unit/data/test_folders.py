@@ -1,0 +1,146 @@
+"""Reading images of every kind, and saying clearly what cannot be read."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.conftest import write_images
+
+from nicegan.data.folders import find_dataset, find_images, read_image
+from nicegan.errors import DataError
+
+RED = (200, 30, 40)
+
+
+def pixel(path: Path) -> tuple[int, ...]:
+    image = read_image(path)
+    assert image.mode == "RGB"
+    return image.getpixel((1, 1))  # pyright: ignore[reportReturnType]
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "PNG"])
+def test_every_format(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"image.{suffix}"
+    Image.new("RGB", (8, 8), RED).save(path)
+    assert np.abs(np.subtract(pixel(path), RED)).max() < 8
+    assert find_images(tmp_path) == [path]
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "expected"),
+    [
+        ("L", 90, (90, 90, 90)),
+        ("1", 1, (255, 255, 255)),
+        ("RGBA", (200, 30, 40, 255), RED),
+        ("RGBA", (200, 30, 40, 0), (255, 255, 255)),
+        ("RGBA", (0, 0, 0, 51), (204, 204, 204)),
+        ("LA", (0, 0), (255, 255, 255)),
+        ("I;16", 65535, (255, 255, 255)),
+        ("I;16", 257 * 100, (100, 100, 100)),
+    ],
+)
+def test_every_mode(tmp_path: Path, mode: str, colour: object, expected: tuple[int, ...]) -> None:
+    Image.new(mode, (4, 4), colour).save(tmp_path / "image.png")  # pyright: ignore[reportArgumentType]
+    assert pixel(tmp_path / "image.png") == expected
+
+
+def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
+    values = np.linspace(0, 65535, 16, dtype=np.uint16).reshape(4, 4)
+    for suffix in ("png", "tiff"):
+        Image.fromarray(values).save(tmp_path / f"deep.{suffix}")
+        read = np.asarray(read_image(tmp_path / f"deep.{suffix}"))[..., 0]
+        np.testing.assert_allclose(read, values / 257, atol=0.51)
+
+
+def test_palette_with_transparency_is_laid_on_white(tmp_path: Path) -> None:
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([0, 0, 0, *RED])
+    image.save(tmp_path / "opaque.png")
+    image.save(tmp_path / "clear.png", transparency=1)
+    assert pixel(tmp_path / "opaque.png") == RED
+    assert pixel(tmp_path / "clear.png") == (255, 255, 255)
+
+
+def test_cmyk(tmp_path: Path) -> None:
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "print.jpg")
+    assert np.abs(np.subtract(pixel(tmp_path / "print.jpg"), (255, 0, 0))).max() < 8
+
+
+def test_exif_orientation_is_honoured(tmp_path: Path) -> None:
+    image = Image.new("RGB", (8, 4), "black")
+    image.paste((255, 255, 255), (0, 0, 4, 4))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter clockwise: the left half becomes the top
+    image.save(tmp_path / "turned.png", exif=exif)
+    upright = np.asarray(read_image(tmp_path / "turned.png"))
+    assert upright.shape == (8, 4, 3)
+    assert upright[:4].min() == 255
+    assert upright[4:].max() == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "not an image"), (b"hello", "not an image"), (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "not an image")],
+)
+def test_broken_files_have_a_reason(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "broken.png"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=reason):
+        read_image(path)
+
+
+def test_a_truncated_file_is_broken(tmp_path: Path) -> None:
+    path = write_images(tmp_path, 1)[0]
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(DataError):
+        read_image(path)
+
+
+def test_values_without_a_range_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.ones((4, 4), dtype=np.float32)).save(tmp_path / "float.tiff")
+    with pytest.raises(DataError, match="no known range"):
+        read_image(tmp_path / "float.tiff")
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nicegan.data.folders.MAX_PIXELS", 1000)
+    with pytest.raises(DataError, match="5,760|5760|72x80"):
+        read_image(write_images(tmp_path, 1)[0])
+
+
+def test_any_nesting_and_names_but_no_hidden_files_and_no_loops(tmp_path: Path) -> None:
+    deep = write_images(tmp_path / "a b" / "ünï" / "c", 2)
+    write_images(tmp_path / ".hidden", 1)
+    (tmp_path / "._resource.png").write_bytes(b"x")
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    assert find_images(tmp_path) == deep
+
+
+def test_a_dataset(dataset: Path) -> None:
+    found = find_dataset(dataset, None, None)
+    assert [len(files) for files in found] == [6, 5, 3, 3]
+
+
+def test_two_folders(dataset: Path) -> None:
+    found = find_dataset(None, dataset / "trainA", dataset / "trainB")
+    assert [len(files) for files in found] == [6, 5, 0, 0]
+
+
+def test_missing_empty_and_equal_domains(dataset: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    a = dataset / "trainA"
+    cases = [
+        ((tmp_path / "nowhere", None, None), "is not a folder"),
+        ((empty, None, None), "no trainA and no trainB"),
+        ((None, a, None), "both --domain-a and --domain-b"),
+        ((None, a, a), "same folder"),
+        ((None, a, dataset / "testA" / ".." / "trainA"), "same folder"),
+        ((None, a, empty), "holds no images"),
+        ((dataset, a, None), "not both"),
+    ]
+    for arguments, message in cases:
+        with pytest.raises(DataError, match=message):
+            find_dataset(*arguments)

@@ -1,0 +1,40 @@
+"""Quantities that are functions of the step."""
+
+import pytest
+import torch
+from tests.conftest import TINY
+
+from nicegan.config import LossConfig
+from nicegan.methods.build import build_method
+from nicegan.training.average import averaged_copy, update_average
+from nicegan.training.schedule import average_weight, learning_rate
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"), [(0, 1.0), (49, 1.0), (50, 1.0), (51, 0.98), (75, 0.5), (99, 0.02), (100, 0.0), (150, 0.0)]
+)
+def test_constant_then_linear_to_zero(step: int, expected: float) -> None:
+    assert learning_rate(step, 100, 2.0) == pytest.approx(2 * expected)
+
+
+def test_one_step_runs_have_a_rate() -> None:
+    assert learning_rate(0, 1, 1.0) == 1.0
+
+
+def test_the_average_warms_up() -> None:
+    assert average_weight(0, 0.999) == pytest.approx(0.1)
+    assert average_weight(10**6, 0.999) == 0.999
+
+
+def test_the_average_moves_by_its_formula_and_is_not_the_raw_network() -> None:
+    method = build_method(TINY, LossConfig(), (64, 64))
+    paths = method.translation_paths()
+    average = averaged_copy(paths)
+    before = [parameter.clone() for parameter in average.parameters()]
+    with torch.no_grad():
+        for parameter in paths.parameters():
+            parameter.add_(1.0)
+    update_average(average, paths, 0.75)
+    for old, new in zip(before, average.parameters(), strict=True):
+        torch.testing.assert_close(new, old + 0.25)
+        assert not new.requires_grad

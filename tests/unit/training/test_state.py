@@ -1,0 +1,166 @@
+"""Checkpoints: complete, whole or absent, and pointed at."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nicegan.config import RunConfig
+from nicegan.errors import CheckpointError, ConfigError
+from nicegan.machine import Machine, choose_machine
+from nicegan.methods.base import Batch
+from nicegan.training import state as state_module
+from nicegan.training.loop import train_step
+from nicegan.training.run_folder import RunFolder
+from nicegan.training.state import (
+    Best,
+    TrainingState,
+    load_checkpoint,
+    new_state,
+    point_to,
+    pointed_at,
+    prune,
+    save_checkpoint,
+)
+
+CPU = Machine(torch.device("cpu"), "float32")
+
+
+def stepped(config: RunConfig, batch: Batch, steps: int) -> TrainingState:
+    state = new_state(config, CPU.device)
+    for _ in range(steps):
+        train_step(state, batch, config, CPU)
+    return state
+
+
+def flat(value: object) -> list[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, dict):
+        return [tensor for part in value.values() for tensor in flat(part)]
+    return [tensor for part in value for tensor in flat(part)] if isinstance(value, list | tuple) else []
+
+
+def same(one: TrainingState, other: TrainingState) -> bool:
+    tensors = [flat(part) for state in (one, other) for part in (state.tensors(), state.memory()["optimizers"])]
+    pairs = [*zip(tensors[0], tensors[2], strict=True), *zip(tensors[1], tensors[3], strict=True)]
+    return one.step == other.step and one.best == other.best and all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_restored_run_is_the_same_run(tiny_run: RunConfig, batch: Batch, tmp_path: Path) -> None:
+    state = stepped(tiny_run, batch, 2)
+    state.best = Best(1, 0.5)
+    place = save_checkpoint(tmp_path, state)
+    restored = new_state(tiny_run.model_copy(update={"seed": 9}), CPU.device)
+    load_checkpoint(place, restored)
+    assert same(state, restored)
+    for run in (state, restored):
+        train_step(run, batch, tiny_run, CPU)
+    assert same(state, restored)
+
+
+def test_a_forgotten_optimizer_is_caught(tiny_run: RunConfig, batch: Batch, tmp_path: Path) -> None:
+    """Planted error: weights alone are not the run."""
+    state = stepped(tiny_run, batch, 2)
+    restored = new_state(tiny_run, CPU.device)
+    fresh = restored.memory()
+    restored.restore(state.tensors(), state.memory() | {"optimizers": fresh["optimizers"]})
+    for run in (state, restored):
+        train_step(run, batch, tiny_run, CPU)
+    assert not same(state, restored)
+
+
+def test_the_seed_fixes_the_initial_weights(tiny_run: RunConfig) -> None:
+    one, same_seed = (new_state(tiny_run, CPU.device) for _ in "ab")
+    other = new_state(tiny_run.model_copy(update={"seed": 1}), CPU.device)
+    assert same(one, same_seed)
+    assert not same(one, other)
+
+
+@pytest.mark.parametrize("file", ["weights.safetensors", "state.pt"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "garbage"])
+def test_a_damaged_checkpoint_is_named(tiny_run: RunConfig, tmp_path: Path, file: str, damage: str) -> None:
+    place = save_checkpoint(tmp_path, new_state(tiny_run, CPU.device))
+    path = place / file
+    content = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes(content[:1000] if damage == "cut" else b"garbage")
+    with pytest.raises(CheckpointError, match=place.name):
+        load_checkpoint(place, new_state(tiny_run, CPU.device))
+
+
+def test_a_save_that_fails_leaves_the_previous_one(
+    tiny_run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = new_state(tiny_run, CPU.device)
+    place = save_checkpoint(tmp_path, state)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(state_module.torch, "save", full)
+    state.step = 1
+    with pytest.raises(OSError, match="No space"):
+        save_checkpoint(tmp_path, state)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir() and path.name != "dataset"] == [place.name]
+
+
+def test_other_networks_are_refused(tiny_run: RunConfig, tmp_path: Path) -> None:
+    place = save_checkpoint(tmp_path, new_state(tiny_run, CPU.device))
+    network = tiny_run.network.model_copy(update={"blocks": 2})
+    with pytest.raises(CheckpointError, match="other networks"):
+        load_checkpoint(place, new_state(tiny_run.model_copy(update={"network": network}), CPU.device))
+
+
+def test_pointers_and_pruning(tmp_path: Path) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    places = [checkpoints / f"{step:09d}" for step in (1, 2, 3, 4, 5)]
+    for place in places:
+        place.mkdir(parents=True)
+    point_to(tmp_path / "best", places[0], "test", score=1.0)
+    assert pointed_at(tmp_path / "best") == places[0]
+    assert pointed_at(tmp_path / "latest") is None
+    prune(checkpoints, 2, {places[0]})
+    assert sorted(checkpoints.iterdir()) == [places[0], places[3], places[4]]
+
+
+def test_a_folder_of_another_run_is_refused_with_the_difference(tiny_run: RunConfig, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.claim(tiny_run, {"config": tiny_run.model_dump(mode="json")})
+    folder.claim(
+        tiny_run.model_copy(update={"steps": 99, "device": "cpu"}), {"config": tiny_run.model_dump(mode="json")}
+    )
+    assert folder.read_config() == tiny_run
+    other = tiny_run.model_copy(update={"seed": 5, "loss": tiny_run.loss.model_copy(update={"cycle": 2.0})})
+    with pytest.raises(ConfigError, match=r"seed: 0 there, 5 asked for") as caught:
+        folder.claim(other, {})
+    assert "loss.cycle: 10.0 there, 2.0 asked for" in str(caught.value)
+
+
+def test_a_folder_of_other_things_is_left_alone(tiny_run: RunConfig, dataset: Path) -> None:
+    with pytest.raises(ConfigError, match="is not a run folder"):
+        RunFolder(dataset).claim(tiny_run, {})
+    with pytest.raises(ConfigError, match="is not a run folder"):
+        RunFolder(dataset / "trainA" / "image_000.png").claim(tiny_run, {})
+
+
+@pytest.mark.parametrize("device", ["cuda:7", "gpu", "xpu"])
+def test_a_device_that_is_not_there(device: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be used here; there is cpu"):
+        choose_machine(device, "auto")
+
+
+def test_a_precision_that_is_not_there() -> None:
+    with pytest.raises(ConfigError, match="NVIDIA"):
+        choose_machine("cpu", "tf32")
+
+
+def test_bfloat16_trains_nearly_like_float32(tiny_run: RunConfig, batch: Batch) -> None:
+    terms = []
+    for precision in ("float32", "bfloat16"):
+        state = new_state(tiny_run, CPU.device)
+        terms.append(train_step(state, batch, tiny_run, Machine(CPU.device, precision)))
+        assert all(torch.isfinite(tensor).all() for tensor in state.tensors().values())
+    for name, exact in terms[0].items():
+        torch.testing.assert_close(terms[1][name].float(), exact, rtol=0.05, atol=0.05)
