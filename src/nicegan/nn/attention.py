@@ -1,6 +1,6 @@
 """The class activation map (CAM) and the residual attention built on its weights.
 
-Source: NICE-GAN, section 3.1. `ClassActivation` is the classifier C0: one logit from the channels' averages and maxima.
+Source: Chen et al., CVPR 2020. `ClassActivation` is the classifier C0: one logit from the channels' averages and maxima.
 Its weights say how much each channel matters, and the attention re-weights the channels by them.
 """
 
