@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import subprocess
 import time
@@ -70,14 +69,6 @@ def take_turns(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str,
     return seconds
 
 
-def machine_name() -> str:
-    cpu = next(
-        (line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), platform.processor()
-    )
-    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{cpu.partition(':')[2].strip()}, {torch.get_num_threads()} threads{gpu}, torch {torch.__version__}"
-
-
 def commit() -> str:
     git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     return git.stdout.strip()
@@ -101,7 +92,7 @@ def measure(size: int, rounds: int) -> dict[str, object]:
     seconds = take_turns(sides, rounds)
     median = {name: statistics.median(values) for name, values in seconds.items()}
     return {
-        "machine": machine_name(),
+        "machine": f"{machine}, torch {torch.__version__}",
         "commit": commit(),
         "image_size": size,
         "rounds": rounds,

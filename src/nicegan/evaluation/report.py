@@ -6,11 +6,12 @@ import base64
 import html
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 Metrics = list[dict[str, float]]
+FEW_POINTS = 30  # fewer are drawn as they are, more are smoothed
 
 STYLE = """
 :root { color-scheme: light }
@@ -23,7 +24,9 @@ table { border-collapse: collapse; width: 100% } .scroll { overflow-x: auto }
 th, td { text-align: left; padding: 6px 14px 6px 0; border-bottom: 1px solid #eceff3; vertical-align: top }
 th { color: #5a6577; font-weight: 600 } td.number { font-variant-numeric: tabular-nums }
 img { max-width: 100%; height: auto; display: block } figure { margin: 12px 0 } figcaption { color: #5a6577 }
-.scroll img { min-width: 720px } pre { overflow-x: auto; font-size: .85rem } summary { cursor: pointer }
+.wide img { min-width: 720px } td { overflow-wrap: anywhere }
+.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 8px 20px }
+.panels figcaption { display: none } pre { overflow-x: auto; font-size: .85rem } summary { cursor: pointer }
 """
 
 
@@ -43,7 +46,7 @@ def write_report(run: Path, extra: Sequence[str] = ()) -> Path:
     sections = [
         *extra,
         section("Samples", samples(run)),
-        section("Curves", figure(curves(metrics), "Losses and score by training step")),
+        section("Curves", curves(metrics)),
         section("Cost and origin", table(("", ""), facts(run, description, metrics))),
         section("Configuration", f"<details><summary>All settings</summary><pre>{text(config)}</pre></details>"),
     ]
@@ -73,11 +76,12 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<div class=scroll><table><tr>{head}</tr>{body}</table></div>"
 
 
-def figure(png: bytes, caption: str) -> str:
-    """A picture inside the page."""
+def figure(png: bytes, caption: str, *, wide: bool = False) -> str:
+    """A picture inside the page; a wide one scrolls sideways on narrow screens instead of shrinking."""
     data = base64.b64encode(png).decode()
+    frame = "scroll wide" if wide else ""
     return (
-        f'<figure><div class=scroll><img alt="{html.escape(caption)}" src="data:image/png;base64,{data}"></div>'
+        f'<figure><div class="{frame}"><img alt="{html.escape(caption)}" src="data:image/png;base64,{data}"></div>'
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
     )
 
@@ -97,7 +101,10 @@ def samples(run: Path) -> str:
     grids = sorted((run / "samples").glob("*.png"))
     if not grids:
         return "<p>No samples yet.</p>"
-    shown = [figure(grid.read_bytes(), f"Step {int(grid.stem):,}") for grid in (grids[-1], *thinned(grids[:-1], 5))]
+    shown = [
+        figure(grid.read_bytes(), f"Step {int(grid.stem):,}", wide=True)
+        for grid in (grids[-1], *thinned(grids[:-1], 5))
+    ]
     earlier = f"<details><summary>Earlier</summary>{''.join(shown[1:])}</details>" if len(shown) > 1 else ""
     return shown[0] + earlier
 
@@ -121,36 +128,45 @@ def facts(run: Path, description: dict[str, Any], metrics: Metrics) -> list[tupl
     return [*rows, ("versions", versions), ("commit", str(description["commit"] or "unknown"))]
 
 
-def curves(metrics: Metrics) -> bytes:
-    """Four panels over the steps: the discriminators, fooling them, coming back, and the score."""
+PANELS: dict[str, Callable[[str], bool]] = {
+    "Discriminator terms": lambda name: name.startswith("discriminator/"),
+    "Generator: adversarial terms": lambda name: (
+        name.startswith("generator/") and name.endswith(("cam", "local", "global"))
+    ),
+    "Generator: cycle and reconstruction": lambda name: name.endswith(("cycle", "reconstruction")),
+    "Sliced Wasserstein distance of test translations": lambda name: name.startswith("score/"),
+}
+
+
+def curves(metrics: Metrics) -> str:
+    """A panel each for the discriminators, fooling them, coming back, and the score, over the steps."""
+    drawn = (figure(panel(metrics, title, belongs), f"{title}, by step") for title, belongs in PANELS.items())
+    return f"<div class=panels>{''.join(drawn)}</div>"
+
+
+def panel(metrics: Metrics, title: str, belongs: Callable[[str], bool]) -> bytes:
+    """The curves of the metrics that belong to a panel, as a PNG."""
     from matplotlib.figure import Figure
 
-    panels = {
-        "Discriminator terms": lambda name: name.startswith("discriminator/"),
-        "Generator: adversarial terms": lambda name: (
-            name.startswith("generator/") and name.endswith(("cam", "local", "global"))
-        ),
-        "Generator: cycle and reconstruction": lambda name: name.endswith(("cycle", "reconstruction")),
-        "Sliced Wasserstein distance of test translations": lambda name: name.startswith("score/"),
-    }
-    sheet = Figure(figsize=(11, 7), dpi=100, layout="constrained")
-    names = list(dict.fromkeys(name for line in metrics for name in line))
-    for axes, (title, belongs) in zip(sheet.subplots(2, 2).flat, panels.items(), strict=True):
-        for name in filter(belongs, names):
-            points = [(line["step"], line[name]) for line in metrics if name in line]
-            steps, values = zip(*points, strict=True)
-            label = "/".join(name.split("/")[1:])
-            if len(values) < 30:
-                axes.plot(steps, values, label=label, linewidth=1.5, marker="o", markersize=4)
-            else:
-                axes.plot(*smoothed(steps, values), label=label, linewidth=1.5)
-        axes.set_title(title, fontsize=10, loc="left")
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-        if axes.has_data():
-            axes.legend(fontsize=8, frameon=False, ncols=2)
-            axes.set_ylim(bottom=0)
-        axes.set_xlabel("step", fontsize=9)
+    sheet = Figure(figsize=(6.4, 3.8), dpi=110, layout="constrained")
+    axes = sheet.subplots()
+    for name in dict.fromkeys(name for line in metrics for name in line if belongs(name)):
+        points = [(line["step"], line[name]) for line in metrics if name in line]
+        steps, values = zip(*points, strict=True)
+        label = name.partition("/")[2].replace("_", " ")
+        if name.endswith("no_translation"):
+            axes.plot(steps, values, label=label, linewidth=1.5, color="#8a94a3", linestyle="--")
+        elif len(values) < FEW_POINTS:
+            axes.plot(steps, values, label=label, linewidth=1.5, marker="o", markersize=4)
+        else:
+            axes.plot(*smoothed(steps, values), label=label, linewidth=1.5)
+    axes.set_title(title, fontsize=11, loc="left")
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    if axes.has_data():
+        axes.legend(fontsize=8, frameon=False, ncols=2)
+        axes.set_ylim(bottom=0)
+    axes.set_xlabel("step", fontsize=9)
     buffer = io.BytesIO()
     sheet.savefig(buffer, format="png")
     return buffer.getvalue()

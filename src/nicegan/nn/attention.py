@@ -1,7 +1,7 @@
 """The class activation map (CAM) and the residual attention built on its weights.
 
-Source: Chen et al., CVPR 2020. `ClassActivation` is the classifier C0: one logit from the channels' averages and maxima.
-Its weights say how much each channel matters, and the attention re-weights the channels by them.
+Source: Chen et al., CVPR 2020. `ClassActivation` is the classifier C0: one logit from the channels' averages and
+maxima. Its weights say how much each channel matters, and the attention re-weights the channels by them.
 """
 
 import torch

@@ -60,7 +60,7 @@ def run_demo(out: Path, *, seed: int, steps: int | None, console: Console) -> De
     (out / "scores.json").write_text(json.dumps([score.as_dict() for score in scores], indent=1) + "\n")
     content = table(TRUTH_COLUMNS, [score.row() for score in scores])
     caption = "Test scenes: input, translation, truth; by day on the left, by night on the right"
-    content += figure((out / "grid.png").read_bytes(), caption)
+    content += figure((out / "grid.png").read_bytes(), caption, wide=True)
     report = write_report(out / "run", [section("Nearness to the truth", content)])
     console.print(score_table(scores))
     return DemoOutcome(scores, report, 0)

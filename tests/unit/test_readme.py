@@ -1,0 +1,70 @@
+"""What the README and the guides show must be accepted by the command line, and what they name must exist."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nicegan.cli.demo import DemoArguments
+from nicegan.cli.import_ import ImportArguments
+from nicegan.cli.parse import parse
+from nicegan.cli.train import read_arguments
+from nicegan.cli.translate import TranslateArguments
+from nicegan.config import NetworkConfig, RunConfig
+from nicegan.methods.build import build_method
+from nicegan.recipes import RECIPES
+from nicegan.training.run_folder import RunFolder
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+KINDS = {"demo": DemoArguments, "import": ImportArguments, "translate": TranslateArguments}
+
+
+def shown_commands() -> Iterator[str]:
+    for page in PAGES:
+        indented = re.findall(r"^    (nicegan .*?)(?:\s+#.*)?$", page.read_text(), re.MULTILINE)
+        inline = re.findall(r"`(nicegan \w+ [^`]*)`", page.read_text())
+        yield from (command for command in indented + inline if "--help" not in command and "RUN" not in command)
+
+
+@pytest.mark.parametrize("command", sorted(set(shown_commands())))
+def test_every_shown_command_is_accepted(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    RunFolder(Path("runs/mine")).claim(RunConfig(), {"config": RunConfig().model_dump(mode="json")})
+    _, name, *arguments = shlex.split(command)
+    if name == "train":
+        read_arguments(arguments)
+    else:
+        parse(KINDS[name], arguments, name)
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(set(shown_commands())) >= 8
+
+
+def test_every_recipe_and_its_size_is_in_the_readme() -> None:
+    readme = PAGES[0].read_text()
+    rows = dict(re.findall(r"^\| `(nicegan[a-z-]*)` \|.*?\| ([^|]+) \|$", readme, re.MULTILINE))
+    assert set(rows) == set(RECIPES)
+    tiny = build_method(RECIPES["nicegan-tiny"].network, RECIPES["nicegan-tiny"].loss, (64, 64))
+    counts = [
+        sum(p.numel() for d in tiny.domains for p in getattr(d, part).parameters()) / 1e6
+        for part in ("generator", "discriminator")
+    ]
+    assert rows["nicegan-tiny"] == f"{counts[0]:.1f} M + {counts[1]:.1f} M"
+
+
+def test_every_ablation_flag_is_in_the_guide() -> None:
+    guide = (ROOT / "docs/training.md").read_text()
+    switches = {"encoder", "attention", "classifiers", "encoder_trained_by", "shared_layers", "summary"}
+    assert switches <= set(NetworkConfig.model_fields)
+    for switch in switches:
+        assert f"`--network.{switch.replace('_', '-')}`" in guide
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
