@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,11 +17,11 @@ from typing import NamedTuple
 
 import torch
 
-from nicegan.config import RunConfig
 from nicegan.machine import choose_machine
 from nicegan.methods.base import Batch
 from nicegan.recipes import recipe
 from nicegan.training.loop import train_step
+from nicegan.training.records import source_commit
 from nicegan.training.state import new_state
 from reference_step import ReferenceStep
 
@@ -69,13 +68,8 @@ def take_turns(sides: dict[str, Callable[[], object]], rounds: int) -> dict[str,
     return seconds
 
 
-def commit() -> str:
-    git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    return git.stdout.strip()
-
-
 def measure(size: int, rounds: int) -> dict[str, object]:
-    config = RunConfig.model_validate({**recipe("nicegan").model_dump(), "image_size": size})
+    config = recipe("nicegan", image_size=size)
     machine = choose_machine("auto", "auto")
     state = new_state(config, machine.device)
     reference = ReferenceStep(device=str(machine.device))
@@ -93,7 +87,7 @@ def measure(size: int, rounds: int) -> dict[str, object]:
     median = {name: statistics.median(values) for name, values in seconds.items()}
     return {
         "machine": f"{machine}, torch {torch.__version__}",
-        "commit": commit(),
+        "commit": source_commit(),
         "image_size": size,
         "rounds": rounds,
         "seconds": {name: {"median": median[name], "min": min(v), "max": max(v)} for name, v in seconds.items()},

@@ -1,4 +1,4 @@
-"""The tests mirror the package. Importing them switches on the shape checks of every layer that handles tensors."""
+"""The tests mirror the package. Importing them switches on shape checks wherever signatures give shapes."""
 
 from jaxtyping import install_import_hook
 

@@ -8,12 +8,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from nicegan import geometry
 
 Head = Literal["cam", "local", "global"]
 Player = Literal["discriminator", "generator", "both"]
+Folder = Annotated[Path, AfterValidator(Path.absolute)]  # so that a run can be resumed from anywhere
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -104,11 +114,11 @@ class OptimizerConfig(Frozen):
 class RunConfig(Frozen):
     """Everything that makes a training run what it is."""
 
-    data: Path | None = None
+    data: Folder | None = None
     """Folder that holds trainA, trainB, testA and testB."""
-    domain_a: Path | None = None
+    domain_a: Folder | None = None
     """Folder of images of domain A, in place of a dataset folder."""
-    domain_b: Path | None = None
+    domain_b: Folder | None = None
     """Folder of images of domain B, in place of a dataset folder."""
     skip_broken: bool = False
     """Train without the images that cannot be read, instead of refusing."""

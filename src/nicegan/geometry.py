@@ -7,21 +7,19 @@ reflection padding needs two pixels to reflect.
 
 from collections.abc import Sequence
 
-_HALVINGS_BEFORE_HEAD = {"cam": None, "local": 4, "global": 2}  # depth minus this many layers
+_LAYERS_AFTER_TRUNK = {"local": 4, "global": 2}  # a head follows the layer this far from the depth
 _SMALLEST_SIDE_AT_HEAD = 3
-_SMALLEST_LATENT_SIDE = 2
+SMALLEST_LATENT_SIDE = 2  # what a generator's padding can reflect
 
 
 def num_halvings(depth: int, head: str) -> int:
     """Number of stride-2 layers between the image and a patch head ("local" or "global")."""
-    layers_after = _HALVINGS_BEFORE_HEAD[head]
-    assert layers_after is not None, "the cam head sits on the encoder, not after a layer of the trunk"
-    return depth - layers_after
+    return depth - _LAYERS_AFTER_TRUNK[head]
 
 
 def smallest_side(depth: int, shared_layers: int, heads: Sequence[str]) -> int:
     """The smallest image side, in pixels, that every one of `heads` and the encoder can take."""
-    sides = [_SMALLEST_LATENT_SIDE << shared_layers]
+    sides = [SMALLEST_LATENT_SIDE << shared_layers]
     sides += [_SMALLEST_SIDE_AT_HEAD << num_halvings(depth, head) for head in heads if head != "cam"]
     return max(sides)
 

@@ -63,8 +63,8 @@ def choose_device(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
-        torch.empty(1, device=chosen)
-    except (RuntimeError, AssertionError, NotImplementedError):
+        torch.ones(1, device=chosen).item()
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError):
         there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         raise ConfigError(f"device {device!r} cannot be used here; there is {', '.join(there)}") from None
     return chosen

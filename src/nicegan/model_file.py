@@ -5,7 +5,6 @@ Nothing else is needed to load it: no flags, no code, no pickle.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from nicegan.atomic import write_atomically
 from nicegan.config import Frozen, NetworkConfig
 from nicegan.errors import CheckpointError
 from nicegan.methods.build import build_translation_paths
@@ -46,12 +46,7 @@ def save_model(path: Path, card: ModelCard, paths: TranslationPaths) -> None:
     """Write a model file beside its destination and rename it, so that a reader never sees half of one."""
     header = {"format": FORMAT, "format_version": str(FORMAT_VERSION), "card": card.model_dump_json()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in paths.state_dict().items()}
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("wb") as file:
-        file.write(save(tensors, metadata=header))
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    write_atomically(path, save(tensors, metadata=header))
 
 
 def read_card(path: Path) -> ModelCard:

@@ -9,7 +9,6 @@ Scalar = Float[Tensor, ""]
 Image = Float[Tensor, "n 3 h w"]  # RGB in [-1, 1]
 Features = Float[Tensor, "n c h_map w_map"]
 Latent = Float[Tensor, "n c h_latent w_latent"]
-Heatmap = Float[Tensor, "n 1 h_latent w_latent"]
 Terms = dict[str, Scalar]  # named, weighted loss terms
 
 

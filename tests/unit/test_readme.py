@@ -15,7 +15,7 @@ from nicegan.cli.translate import TranslateArguments
 from nicegan.config import NetworkConfig, RunConfig
 from nicegan.methods.build import build_method
 from nicegan.recipes import RECIPES
-from nicegan.training.run_folder import RunFolder
+from nicegan.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -32,7 +32,7 @@ def shown_commands() -> Iterator[str]:
 @pytest.mark.parametrize("command", sorted(set(shown_commands())))
 def test_every_shown_command_is_accepted(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    RunFolder(Path("runs/mine")).claim(RunConfig(), {"config": RunConfig().model_dump(mode="json")})
+    RunFolder(Path("runs/mine")).claim(RunConfig(), {})
     _, name, *arguments = shlex.split(command)
     if name == "train":
         read_arguments(arguments)

@@ -27,9 +27,24 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # whoever read our output has gone
         sys.stderr.close()
         sys.exit(1)
+    except OSError as problem:
+        where = f"{problem.filename}: " if problem.filename else ""
+        sys.stderr.write(f"nicegan: {where}{problem.strerror or problem}\n")
+        sys.exit(USAGE_ERROR)
+    except (MemoryError, RuntimeError) as problem:
+        if not is_out_of_memory(problem):
+            raise
+        sys.stderr.write("nicegan: out of memory: try a smaller --batch-size, --image-size or --resize\n")
+        sys.exit(USAGE_ERROR)
     except KeyboardInterrupt:
         sys.stderr.write("nicegan: interrupted\n")
         sys.exit(130)
+
+
+def is_out_of_memory(problem: Exception) -> bool:
+    """Whether Python, a GPU, or PyTorch's CPU allocator has run out of memory."""
+    names = {kind.__name__ for kind in type(problem).__mro__}
+    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "can't allocate memory" in str(problem)
 
 
 def run(arguments: list[str]) -> int:

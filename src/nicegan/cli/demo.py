@@ -30,9 +30,10 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from nicegan.recipes.demo import run_demo
+    from nicegan.training.records import say
 
     console = Console(stderr=True)
     outcome = run_demo(given.out, seed=given.seed, steps=given.steps, console=console)
     if outcome.scores:
-        console.print(f"pictures: {given.out / 'grid.png'}\nreport:   {outcome.report}", highlight=False)
+        say(console, f"pictures: {given.out / 'grid.png'}\nreport:   {outcome.report}")
     return outcome.exit_code

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from nicegan.cli.parse import parse
-from nicegan.config import RunConfig
+from nicegan.config import Folder, RunConfig
 from nicegan.errors import ConfigError
 from nicegan.recipes import RECIPES, recipe
 
@@ -20,7 +20,7 @@ class TrainArguments(RunConfig):
     nicegan train --resume runs/mine
     """
 
-    data: Annotated[Path | None, tyro.conf.Positional] = None
+    data: Annotated[Folder | None, tyro.conf.Positional] = None
     """Folder that holds trainA and trainB, and testA and testB for held-out images."""
     recipe: Annotated[str, tyro.conf.arg(metavar="|".join(RECIPES))] = "nicegan"
     """Where the settings that are not given come from."""
@@ -52,7 +52,7 @@ def read_arguments(arguments: list[str]) -> tuple[RunConfig, Path]:
     if resumed is None:
         base = recipe(value_of("--recipe", arguments) or "nicegan")
     else:
-        from nicegan.training.run_folder import RunFolder
+        from nicegan.run_folder import RunFolder
 
         base = RunFolder(Path(resumed)).read_config()
     default = TrainArguments.model_validate(base.model_dump())
@@ -62,19 +62,13 @@ def read_arguments(arguments: list[str]) -> tuple[RunConfig, Path]:
         if given.out is not None:
             raise ConfigError("--resume goes on in its own folder: leave out --out")
         return config, Path(resumed)
-    return absolute(config), given.out or default_out(config)
-
-
-def absolute(config: RunConfig) -> RunConfig:
-    """The same with absolute data folders, so that a run can be resumed from anywhere."""
-    places = {name: getattr(config, name) for name in ("data", "domain_a", "domain_b")}
-    return config.model_copy(update={name: place.absolute() for name, place in places.items() if place})
+    return config, given.out or default_out(config)
 
 
 def default_out(config: RunConfig) -> Path:
     """A name for the run, from its recipe and data."""
     place = config.data or config.domain_a or Path("data")
-    return Path("runs") / f"{config.recipe}-{place.resolve().name}"
+    return Path("runs") / f"{config.recipe}-{place.name or 'data'}"
 
 
 def value_of(option: str, arguments: list[str]) -> str | None:

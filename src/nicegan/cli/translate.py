@@ -45,6 +45,7 @@ def run(arguments: list[str]) -> int:
     from nicegan.cli.progress import bar
     from nicegan.evaluation.folders import translate_files
     from nicegan.evaluation.translate import load
+    from nicegan.training.records import say
 
     console = Console(stderr=True)
     translator = load(given.model, given.device)
@@ -59,5 +60,5 @@ def run(arguments: list[str]) -> int:
             batch_size=given.batch_size,
             progress=progress,
         )
-    console.print(f"{len(written)} images in {given.out}", highlight=False)
+    say(console, f"{len(written)} images in {given.out}")
     return 0

@@ -12,27 +12,36 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
-from nicegan.data.folders import listing, read_image
+from nicegan.atomic import write_flushed
+from nicegan.data.folders import read_image, without_image_warnings
 from nicegan.errors import DataError
 
 FORMAT_VERSION = 1
+ABANDONED_SECONDS = 24 * 3600
 Pixels = NDArray[np.uint8]
+Progress = Callable[[int, int], None]
 
 
 class ImageStore(NamedTuple):
-    """Decoded images: `pixels` is a memory-mapped (count, height, width, 3) array; `names` are their files."""
+    """Decoded images: `pixels` is a memory-mapped (count, height, width, 3) array, `names` are their files.
+
+    `broken` are the files that could not be read, with the reason.
+    """
 
     pixels: Pixels
     names: list[str]
+    broken: dict[str, str]
 
 
 def cache_folder() -> Path:
@@ -43,66 +52,83 @@ def cache_folder() -> Path:
 
 
 def open_images(
-    paths: Sequence[Path],
-    size: tuple[int, int],
-    *,
-    skip_broken: bool = False,
-    progress: Callable[[int], None] = lambda _: None,
+    paths: Sequence[Path], size: tuple[int, int], *, progress: Progress = lambda done, count: None
 ) -> ImageStore:
     """The images at these paths, scaled to `size` (height, width), decoding them if no cache holds them yet.
 
     Args:
-        progress: told the number of images decoded so far.
+        progress: told how many of how many images are decoded.
 
     Raises:
-        DataError: some images cannot be read (all are listed, with the reason) and `skip_broken` is off, or none can.
+        DataError: the cache cannot be written.
     """
     place = cache_folder() / _fingerprint(paths, size)
-    if not (place / "index.json").is_file():
+    store = _read(place)
+    if store is None or any(not isinstance(_decode(Path(name), size), DataError) for name in store.broken):
         _build(place, paths, size, progress)
-    index = json.loads((place / "index.json").read_text())
-    broken: dict[str, str] = index["broken"]
-    if broken and not skip_broken:
-        way_out = "repair or remove them, or train without them: --skip-broken"
-        raise DataError(f"{len(broken)} of {len(paths)} images cannot be read; {way_out}\n{listing(broken)}")
-    if not index["names"]:
-        raise DataError(f"none of the {len(paths)} images can be read\n{listing(broken)}")
-    return ImageStore(np.load(place / "pixels.npy", mmap_mode="r"), index["names"])
+        store = _read(place)
+    if store is None:
+        raise DataError(f"the image cache {place} cannot be read back: remove it, or set NICEGAN_CACHE")
+    return store
+
+
+def _read(place: Path) -> ImageStore | None:
+    """What the cache at `place` holds; None if there is none, or a damaged one."""
+    try:
+        index = json.loads((place / "index.json").read_text(encoding="utf-8"))
+        pixels = np.load(place / "pixels.npy", mmap_mode="r")
+        return ImageStore(pixels[: len(index["names"])], index["names"], index["broken"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return None
 
 
 def _fingerprint(paths: Sequence[Path], size: tuple[int, int]) -> str:
     """A name for these files as they are now: a change of content, however small, changes size or times."""
-    digest = hashlib.sha256(f"{FORMAT_VERSION} {size}".encode())
+    digest = hashlib.sha256(f"{FORMAT_VERSION} {PIL.__version__} {size}".encode())
     for path in paths:
         try:
             stat = path.stat()
-            digest.update(
-                f"{path.resolve()}\0{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}\0".encode(
-                    errors="surrogateescape"
-                )
-            )
-        except OSError as problem:
-            digest.update(f"{path}\0{problem.errno}\0".encode(errors="surrogateescape"))
+            state = f"{path.resolve()}\0{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}\0"
+        except (OSError, RuntimeError) as problem:  # a loop of links is a RuntimeError before Python 3.13
+            state = f"{path}\0{type(problem).__name__}\0"
+        digest.update(state.encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
 
 
-def _build(place: Path, paths: Sequence[Path], size: tuple[int, int], progress: Callable[[int], None]) -> None:
-    """Decode every image into a folder beside `place`, then rename it."""
+def _build(place: Path, paths: Sequence[Path], size: tuple[int, int], progress: Progress) -> None:
+    """Decode every image into a folder beside `place`, then rename it there."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(place.parent)
         _check_space(place.parent, len(paths) * size[0] * size[1] * 3)
         beside = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
-    except OSError as problem:
-        raise DataError(f"cannot write the image cache {place.parent}: {problem.strerror}; set NICEGAN_CACHE") from None
-    try:
-        _decode_into(beside, paths, size, progress)
         try:
+            _decode_into(beside, paths, size, progress)
+            _move(beside, place)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+    except OSError as problem:
+        reason = problem.strerror or problem
+        raise DataError(f"cannot write the image cache {place.parent}: {reason}; set NICEGAN_CACHE") from None
+
+
+def _move(beside: Path, place: Path) -> None:
+    """Put a finished cache in its place; another process may have been first, and a damaged one may be in the way."""
+    try:
+        beside.rename(place)
+    except OSError:
+        kept = _read(place)
+        fresh = _read(beside)
+        if kept is None or fresh is None or kept.names != fresh.names:
+            shutil.rmtree(place, ignore_errors=True)
             beside.rename(place)
-        except OSError:  # another process was first, and its cache is the same
-            if not (place / "index.json").is_file():
-                raise
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Unfinished caches of processes that were killed, after a day."""
+    for path in folder.glob(".*.*"):
+        if path.is_dir() and time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _check_space(folder: Path, num_bytes: int) -> None:
@@ -114,12 +140,12 @@ def _check_space(folder: Path, num_bytes: int) -> None:
         )
 
 
-def _decode_into(folder: Path, paths: Sequence[Path], size: tuple[int, int], progress: Callable[[int], None]) -> None:
+def _decode_into(folder: Path, paths: Sequence[Path], size: tuple[int, int], progress: Progress) -> None:
     shape = (len(paths), *size, 3)
     pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
     names: list[str] = []
     broken: dict[str, str] = {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with without_image_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         for done, (path, image) in enumerate(
             zip(paths, pool.map(lambda path: _decode(path, size), paths), strict=True)
         ):
@@ -128,13 +154,9 @@ def _decode_into(folder: Path, paths: Sequence[Path], size: tuple[int, int], pro
             else:
                 pixels[len(names)] = image
                 names.append(str(path))
-            progress(done + 1)
+            progress(done + 1, len(paths))
     pixels.flush()
-    if broken:  # the readable images stand first; cut the file to them
-        kept = np.array(pixels[: len(names)])
-        del pixels
-        np.save(folder / "pixels.npy", kept)
-    (folder / "index.json").write_text(json.dumps({"names": names, "broken": broken}))
+    write_flushed(folder / "index.json", json.dumps({"names": names, "broken": broken}).encode())
 
 
 def _decode(path: Path, size: tuple[int, int]) -> Pixels | DataError:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import struct
 import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from nicegan.errors import DataError
 
@@ -16,6 +20,28 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 SPLITS = ("trainA", "trainB", "testA", "testB")
 MAX_PIXELS = 100_000_000
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+_EXIF_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_BROKEN = (  # what decoders raise for files that are damaged
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 _WITHOUT_A_RANGE = ("I", "F")  # 32-bit integers and floats
 
 
@@ -31,11 +57,17 @@ class Dataset(NamedTuple):
 def find_images(folder: Path) -> list[Path]:
     """Every image below `folder`, at any depth, sorted by path; hidden files are passed over."""
     found = []
-    for parent, folders, names in os.walk(folder):  # does not follow links to folders, so a loop cannot trap it
+    for parent, folders, names in os.walk(
+        folder, onerror=_refuse
+    ):  # does not follow links to folders, so a loop cannot trap it
         folders[:] = [name for name in folders if not name.startswith(".")]
         images = (name for name in names if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."))
         found += [Path(parent, name) for name in images]
     return sorted(found)
+
+
+def _refuse(problem: OSError) -> None:
+    raise DataError(f"folder {problem.filename} cannot be read: {problem.strerror}")
 
 
 def find_dataset(data: Path | None, domain_a: Path | None, domain_b: Path | None) -> Dataset:
@@ -86,16 +118,25 @@ def read_image(path: Path) -> Image.Image:
         DataError: what is wrong with the file, without its name.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # broken metadata around a good image
-            with Image.open(path) as image:
-                _check_size(image)
-                image.load()
-                return _upright(to_rgb(image), image)
+        with Image.open(path) as image:
+            _check_size(image)
+            image.load()
+            return upright_rgb(image)
     except UnidentifiedImageError:
         raise DataError("not an image that can be read") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as problem:
-        raise DataError(str(problem).splitlines()[0] if str(problem) else type(problem).__name__) from None
+    except MemoryError:
+        raise DataError("too large for this machine's memory") from None
+    except _BROKEN as problem:
+        raise DataError(str(problem).partition("\n")[0] or type(problem).__name__) from None
+
+
+@contextmanager
+def without_image_warnings() -> Iterator[None]:
+    """Within: no warnings of broken metadata around good images. To be entered outside threads that read images."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
 
 
 def _check_size(image: Image.Image) -> None:
@@ -103,12 +144,14 @@ def _check_size(image: Image.Image) -> None:
         raise DataError(f"{image.width}x{image.height} pixels are more than the {MAX_PIXELS:,} that are allowed")
 
 
-def _upright(rgb: Image.Image, original: Image.Image) -> Image.Image:
-    orientation = original.getexif().get(0x0112, 1)
-    if orientation in range(2, 9):
-        rgb.getexif()[0x0112] = orientation
-        return ImageOps.exif_transpose(rgb)
-    return rgb
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Any PIL image as 8-bit RGB, turned as its EXIF orientation says."""
+    try:
+        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except _BROKEN:  # a good image in broken metadata
+        orientation = 1
+    rgb = to_rgb(image)
+    return rgb.transpose(_TURNS[orientation]) if orientation in _TURNS else rgb
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -129,8 +172,6 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def listing(broken: dict[str, str], limit: int = 50) -> str:
+def listing(broken: dict[str, str]) -> str:
     """Broken files, one a line, with the reason."""
-    lines = [f"  {name!r}: {reason}" for name, reason in broken.items()]
-    more = [f"  ... and {len(lines) - limit} more"] if len(lines) > limit else []
-    return "\n".join(lines[:limit] + more)
+    return "\n".join(f"  {name!r}: {reason}" for name, reason in broken.items())

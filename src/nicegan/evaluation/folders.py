@@ -13,7 +13,7 @@ from PIL import Image
 
 from nicegan.data.augment import to_network, to_pixels
 from nicegan.data.cache import Pixels, scaled
-from nicegan.data.folders import find_images, listing, read_image
+from nicegan.data.folders import find_images, listing, read_image, without_image_warnings
 from nicegan.errors import DataError
 from nicegan.evaluation.translate import DomainName, Translator
 
@@ -45,7 +45,7 @@ def translate_files(  # noqa: PLR0913
     plan = plan_outputs(inputs, out, image_format)
     broken: dict[Path, DataError] = {}
     done = 0
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with without_image_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         for images in _read_ahead(pool, plan, resize, 4 * batch_size, broken):
             for batch in _batches(images, batch_size):
                 drawn = translator.translate(to_network(torch.from_numpy(np.stack(list(batch.values())))), to)
@@ -87,14 +87,15 @@ def plan_outputs(inputs: Sequence[Path], out: Path, image_format: str) -> dict[P
         else:
             raise DataError(f"{given} does not exist")
         plan |= {path: out / inner.with_suffix(f".{image_format}") for path, inner in found.items()}
-    taken: dict[Path, Path] = {}
+    taken: dict[str, Path] = {}  # without case: on many disks IMG.png and img.png are one file
     sources = {path.resolve() for path in plan}
     for source, target in plan.items():
-        if target in taken:
-            raise DataError(f"{taken[target]} and {source} would both be written to {target}: translate them apart")
+        key = str(target).casefold()
+        if key in taken:
+            raise DataError(f"{taken[key]} and {source} would both be written to {target}: translate them apart")
         if target.resolve() in sources:
             raise DataError(f"{target} is an input: choose another --out")
-        taken[target] = source
+        taken[key] = source
     return plan
 
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-Metrics = list[dict[str, float]]
+from nicegan.atomic import write_atomically
+from nicegan.run_folder import Metrics, RunFolder
+
 FEW_POINTS = 30  # fewer are drawn as they are, more are smoothed
 
 STYLE = """
@@ -40,8 +42,8 @@ def write_report(run: Path, extra: Sequence[str] = ()) -> Path:
     Returns:
         The report's path.
     """
-    description = json.loads((run / "config.json").read_text())
-    metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    folder = RunFolder(run)
+    description, metrics = folder.read_description(), folder.read_metrics()
     config = description["config"]
     sections = [
         *extra,
@@ -60,7 +62,7 @@ def write_report(run: Path, extra: Sequence[str] = ()) -> Path:
         f"{''.join(sections)}</main></body></html>"
     )
     path = run / "report.html"
-    path.write_text(page)
+    write_atomically(path, page.encode())
     return path
 
 
@@ -120,7 +122,9 @@ def facts(run: Path, description: dict[str, Any], metrics: Metrics) -> list[tupl
     logged = [line for line in metrics if "images_per_second" in line]
     rows = [("machine", str(description["machine"]))]
     if logged:
-        rows.append(("speed", f"{logged[-1]['images_per_second']:.1f} images/s"))
+        speed = logged[-1]["images_per_second"]
+        minutes = 2000 * description["config"]["batch_size"] / speed / 60
+        rows.append(("speed", f"{speed:.1f} images/s, {minutes:.1f} minutes per 1,000 steps"))
     if (run / "best").is_file():
         best = json.loads((run / "best").read_text())
         rows.append(("best checkpoint", f"step {best['step']:,}: {best['why']} ({best['score']:.1f})"))
@@ -134,7 +138,7 @@ PANELS: dict[str, Callable[[str], bool]] = {
         name.startswith("generator/") and name.endswith(("cam", "local", "global"))
     ),
     "Generator: cycle and reconstruction": lambda name: name.endswith(("cycle", "reconstruction")),
-    "Sliced Wasserstein distance of test translations": lambda name: name.startswith("score/"),
+    "Sliced Wasserstein distance of translations": lambda name: name.startswith("score/"),
 }
 
 

@@ -13,17 +13,17 @@ from PIL import Image
 from torch import Tensor
 
 from nicegan.data.augment import to_network, to_pixels
-from nicegan.data.folders import to_rgb
+from nicegan.data.folders import upright_rgb
 from nicegan.errors import CheckpointError, ConfigError
-from nicegan.geometry import next_multiple
+from nicegan.geometry import SMALLEST_LATENT_SIDE, next_multiple
 from nicegan.machine import choose_device
 from nicegan.model_file import Model, load_model
 from nicegan.models.domain import translate
-from nicegan.models.encoder import heatmap
+from nicegan.models.encoder import spread_heatmap
 
 DomainName = Literal["A", "B"]
 OTHER: dict[DomainName, DomainName] = {"A": "B", "B": "A"}
-SMALLEST_SIDE = 16  # pixels: what the padding inside the networks needs
+SMALLEST_SIDE = 16  # pixels; smaller images are padded to this
 MODEL_FILE = "model.safetensors"
 
 
@@ -48,7 +48,8 @@ class Translator:
         """Draw images of one domain as images of the other.
 
         Args:
-            image: a PIL image of any mode and size, or a tensor (n, 3, h, w) or (3, h, w), RGB in [-1, 1].
+            image: a PIL image of any mode and size (its EXIF orientation is honoured), or a tensor (n, 3, h, w) or
+                (3, h, w), RGB in [-1, 1].
             to: the domain to draw, "A" or "B"; the image is taken to be of the other one.
 
         Returns:
@@ -79,10 +80,7 @@ class Translator:
         return translate(image, self.paths[OTHER[to]], self.paths[to])
 
     def _heatmap(self, image: Tensor, to: DomainName) -> Tensor:
-        heat = heatmap(self.paths[OTHER[to]].encoder(image))
-        heat = torch.nn.functional.interpolate(heat, size=image.shape[2:], mode="bilinear")
-        low, high = heat.amin(dim=(2, 3), keepdim=True), heat.amax(dim=(2, 3), keepdim=True)
-        return (heat - low) / (high - low).clamp_min(1e-8)
+        return spread_heatmap(self.paths[OTHER[to]].encoder(image), (image.shape[2], image.shape[3]))
 
     @torch.no_grad()
     def _through(
@@ -91,7 +89,7 @@ class Translator:
         """Bring the image into the networks' form, and what they make of it back into the caller's."""
         _known(to)
         if isinstance(image, Image.Image):
-            pixels = torch.from_numpy(np.array(to_rgb(image)))[None]
+            pixels = torch.from_numpy(np.array(upright_rgb(image)))[None]
             out = self._padded(to_network(pixels), to, networks)
             if out.shape[1] == 1:
                 return Image.fromarray((out[0, 0] * 255).round().byte().cpu().numpy())
@@ -108,7 +106,8 @@ class Translator:
             size = "x".join(map(str, self.card.image_size))
             raise ConfigError(f"this model's style layer takes {size} pixels only, not {height}x{width}: use --resize")
         unit = 1 << self.card.network.shared_layers
-        rows, columns = (reflected(side, max(next_multiple(side, unit), SMALLEST_SIDE)) for side in (height, width))
+        smallest = max(SMALLEST_SIDE, SMALLEST_LATENT_SIDE * unit)
+        rows, columns = (reflected(side, max(next_multiple(side, unit), smallest)) for side in (height, width))
         image = image.to(self.device, torch.float32)[:, :, rows[:, None], columns]
         top, left = (len(rows) - height) // 2, (len(columns) - width) // 2
         return networks(image, to)[:, :, top : top + height, left : left + width]

@@ -52,6 +52,11 @@ class Phase(nn.Module):
         everyone = [parameter for domain in domains for parameter in domain.parameters()]
         self.onlookers = tuple(parameter for parameter in everyone if id(parameter) not in mine)
 
+    def trains(self, module: nn.Module) -> bool:
+        """Whether this phase trains any parameter of `module`."""
+        mine = {id(parameter) for parameter in self.parameters()}
+        return any(id(parameter) in mine for parameter in module.parameters())
+
     def forward(self, batch: Batch) -> Terms:
         """The named, weighted loss terms of one batch."""
         raise NotImplementedError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import nn
 
@@ -62,21 +62,24 @@ def build_method(config: NetworkConfig, loss: LossConfig, size: tuple[int, int])
     """Two domains and the two phases that share out their parameters."""
     domains = (build_domain("A", config, size), build_domain("B", config, size))
     weights = LossWeights(loss.adversarial, loss.cycle, loss.reconstruction)
-    judges, drawers = [], []
-    for domain in domains:
-        parts = _learners(domain, config)
-        judges += parts[0]
-        drawers += parts[1]
-    phases = DiscriminatorPhase(domains, judges, weights), GeneratorPhase(domains, drawers, weights)
-    return Method(domains, phases)
+    learners = [_learners(domain, config) for domain in domains]
+    judging = [module for of_domain in learners for module in of_domain.judging]
+    drawing = [module for of_domain in learners for module in of_domain.drawing]
+    return Method(domains, (DiscriminatorPhase(domains, judging, weights), GeneratorPhase(domains, drawing, weights)))
 
 
-def _learners(domain: Domain, config: NetworkConfig) -> tuple[list[nn.Module], list[nn.Module]]:
-    """What the discriminator phase trains of a domain, and what the generator phase trains."""
+class Learners(NamedTuple):
+    """What of a domain the discriminator phase trains, and what the generator phase."""
+
+    judging: list[nn.Module]
+    drawing: list[nn.Module]
+
+
+def _learners(domain: Domain, config: NetworkConfig) -> Learners:
     if isinstance(domain, IndependentDomain):
-        return [domain.discriminator], [domain.generator, domain.encoder]
+        return Learners([domain.discriminator], [domain.generator, domain.encoder])
     if config.encoder_trained_by == "discriminator":
-        return [domain.discriminator], [domain.generator]
+        return Learners([domain.discriminator], [domain.generator])
 
     encoder = domain.encoder
     encoding: list[nn.Module] = [encoder.layers, *([encoder.attention] if encoder.attention else [])]
@@ -85,4 +88,4 @@ def _learners(domain: Domain, config: NetworkConfig) -> tuple[list[nn.Module], l
         (judging if "cam" in config.classifiers else encoding).append(encoder.cam)
     if config.encoder_trained_by == "both":  # what no verdict depends on is left to the generators
         judging += encoding if config.has_patch_head else [encoder.layers]
-    return judging, [domain.generator, *encoding]
+    return Learners(judging, [domain.generator, *encoding])

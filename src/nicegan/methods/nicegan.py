@@ -87,5 +87,5 @@ class GeneratorPhase(Phase):
     def after_update(self) -> None:
         """An encoder that learns here (an ablation) moved its weights too."""
         for domain in self.domains:
-            if any(module is domain.encoder.layers for module in self.learns):
+            if self.trains(domain.encoder.layers):
                 spectral.iterate(domain.encoder)

@@ -20,7 +20,9 @@ Images = Float[Tensor, "_ 3 _ _"]
 
 
 def sliced_wasserstein(drawn: Images, real: Images, seed: int = 0) -> float:
-    """Mean over pyramid levels of the sliced Wasserstein distance between patches, times 1000; 0 for equal sets.
+    """Mean over pyramid levels of the sliced Wasserstein distance between patches, times 1000.
+
+    Near 0 for equal sets (not 0: each set's patches are drawn anew).
 
     Both sets are normalised by the real set's mean and deviation (the source normalises each by its own), so that a
     wrong colour or contrast counts as well as a wrong texture.

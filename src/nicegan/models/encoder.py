@@ -57,3 +57,10 @@ class Encoder(nn.Module):
 def heatmap(latent: Latent) -> Float[Tensor, "n 1 h_latent w_latent"]:
     """What the encoder attends to: the sum of the latent over its channels."""
     return latent.sum(dim=1, keepdim=True)
+
+
+def spread_heatmap(latent: Latent, size: tuple[int, int]) -> Float[Tensor, "n 1 h w"]:
+    """The heatmap at (height, width) pixels, each image's own range spread over [0, 1]."""
+    heat = F.interpolate(heatmap(latent), size=size, mode="bilinear")
+    low, high = heat.amin(dim=(2, 3), keepdim=True), heat.amax(dim=(2, 3), keepdim=True)
+    return (heat - low) / (high - low).clamp_min(1e-8)

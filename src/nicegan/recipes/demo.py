@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 from rich.table import Table
 
+from nicegan.atomic import write_atomically
 from nicegan.config import RunConfig
 from nicegan.data.scenes import DemoData, write_demo_data
 from nicegan.errors import DataError
@@ -22,6 +23,7 @@ from nicegan.evaluation.score import TRUTH_COLUMNS, TruthScore, score_against_tr
 from nicegan.evaluation.translate import DomainName, load
 from nicegan.recipes import recipe
 from nicegan.training.loop import train
+from nicegan.training.records import say
 
 NUM_TRAIN, NUM_TEST = 400, 48  # scenes a domain
 DIRECTIONS: tuple[tuple[str, DomainName], ...] = (("day to night", "B"), ("night to day", "A"))
@@ -46,6 +48,7 @@ def run_demo(out: Path, *, seed: int, steps: int | None, console: Console) -> De
     demo = prepare(out, seed, config)
     outcome = train(config, out / "run", console)
     if outcome.exit_code:
+        say(console, "the demo goes on when its command is given again")
         return DemoOutcome([], out / "run" / "report.html", outcome.exit_code)
     translator = load(out / "run")
     scores, sheets = [], []
@@ -68,21 +71,22 @@ def run_demo(out: Path, *, seed: int, steps: int | None, console: Console) -> De
 
 def demo_config(out: Path, seed: int, steps: int | None) -> RunConfig:
     """The recipe on the demo's data."""
-    config = recipe("nicegan-tiny").model_copy(update={"data": (out / "dataset").absolute(), "seed": seed})
-    return config if steps is None else RunConfig.model_validate({**config.model_dump(), "steps": steps})
+    shorter = {} if steps is None else {"steps": steps}
+    return recipe("nicegan-tiny", data=out / "dataset", seed=seed, **shorter)
 
 
 def prepare(out: Path, seed: int, config: RunConfig) -> DemoData:
     """Paint the scenes, unless this demo has painted them before."""
     note = out / "demo.json"
-    settings = {"seed": seed, "side": config.size[0], "num_train": NUM_TRAIN, "num_test": NUM_TEST}
-    if note.is_file() and json.loads(note.read_text()) == settings:
-        return DemoData(out / "dataset", out / "truth" / "A_as_B", out / "truth" / "B_as_A")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    settings = json.dumps({"seed": seed, "side": config.size[0], "num_train": NUM_TRAIN, "num_test": NUM_TEST})
+    ours = note.is_file() and note.read_text(encoding="utf-8") == settings
+    if not ours and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out} exists and is not this demo with seed {seed}: remove it or choose another --out")
-    demo = write_demo_data(out, seed=seed, side=config.size[0], num_train=NUM_TRAIN, num_test=NUM_TEST)
-    note.write_text(json.dumps(settings) + "\n")
-    return demo
+    if ours and (out / "run").exists():
+        return DemoData(out / "dataset", out / "truth" / "A_as_B", out / "truth" / "B_as_A")
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(note, settings.encode())  # first: what is half painted can be painted again
+    return write_demo_data(out, seed=seed, side=config.size[0], num_train=NUM_TRAIN, num_test=NUM_TEST)
 
 
 def truth_sheet(folders: list[Path]) -> Image.Image:

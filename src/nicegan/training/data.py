@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import torch
 from nicegan.config import RunConfig
 from nicegan.data.augment import crops, to_network
 from nicegan.data.cache import ImageStore, open_images
-from nicegan.data.folders import Dataset, find_dataset
+from nicegan.data.folders import find_dataset, listing
 from nicegan.data.stream import Shard, picks
+from nicegan.errors import DataError
 from nicegan.methods.base import Batch
 
 NUM_SAMPLES = 4  # images a domain in a sample grid
@@ -25,18 +27,27 @@ class TrainingData:
     """Batches by step, and the fixed images of samples and scores.
 
     Raises:
-        DataError: folders or images that cannot be used.
+        DataError: folders or images that cannot be used; every broken image of every set is listed.
     """
 
     def __init__(self, config: RunConfig, progress: Progress, shard: Shard = Shard()) -> None:  # noqa: B008
         self.config = config
         self.shard = shard
-        self.files = find_dataset(config.data, config.domain_a, config.domain_b)
-        self.stores = tuple(
-            self._open(files, config.load_size, f"images of {name}", progress)
-            for name, files in (("A", self.files.train_a), ("B", self.files.train_b))
-        )
-        self.scored = self._fixed_images(self.files, progress)
+        files = find_dataset(config.data, config.domain_a, config.domain_b)
+        self.without_test = [name for name, test in (("A", files.test_a), ("B", files.test_b)) if not test]
+        wanted = {
+            "images of A": (files.train_a, config.load_size),
+            "images of B": (files.train_b, config.load_size),
+            "test images of A": (spread(files.test_a or files.train_a, NUM_SCORED), config.size),
+            "test images of B": (spread(files.test_b or files.train_b, NUM_SCORED), config.size),
+        }
+        stores = {
+            what: open_images(paths, size, progress=partial(progress, what)) for what, (paths, size) in wanted.items()
+        }
+        self._refuse_broken(stores, sum(len(paths) for paths in files))
+        train_a, train_b, *scored = stores.values()
+        self.stores = (train_a, train_b)
+        self.scored = Batch(*(to_network(torch.from_numpy(np.array(store.pixels))) for store in scored))
 
     def batch(self, step: int, device: torch.device) -> Batch:
         """The images of one step, cropped, flipped and scaled to [-1, 1]."""
@@ -60,19 +71,15 @@ class TrainingData:
         )
         return crops(store.pixels, picked, config.size)
 
-    def _open(self, files: list[Path], size: tuple[int, int], what: str, progress: Progress) -> ImageStore:
-        return open_images(
-            files, size, skip_broken=self.config.skip_broken, progress=lambda done: progress(what, done, len(files))
-        )
-
-    def _fixed_images(self, files: Dataset, progress: Progress) -> Batch:
-        """Test images spread over the test sets; training images where there are no test sets."""
-        sides = []
-        for name, test, train in (("A", files.test_a, files.train_a), ("B", files.test_b, files.train_b)):
-            chosen = spread(test or train, NUM_SCORED)
-            store = self._open(chosen, self.config.size, f"test images of {name}", progress)
-            sides.append(to_network(torch.from_numpy(np.array(store.pixels))))
-        return Batch(*sides)
+    def _refuse_broken(self, stores: dict[str, ImageStore], count: int) -> None:
+        """All broken images of all sets at once, unless they are to be skipped and leave something to train on."""
+        broken = {name: reason for store in stores.values() for name, reason in store.broken.items()}
+        if broken and not self.config.skip_broken:
+            way_out = "repair or remove them, or train without them: --skip-broken"
+            raise DataError(f"{len(broken)} of {count} images cannot be read; {way_out}\n{listing(broken)}")
+        for what, store in stores.items():
+            if not store.names:
+                raise DataError(f"none of the {what} can be read\n{listing(store.broken)}")
 
 
 def spread(files: list[Path], count: int) -> list[Path]:

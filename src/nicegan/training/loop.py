@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,12 +17,12 @@ from nicegan.machine import Machine, choose_machine
 from nicegan.methods.base import Batch, Phase, total
 from nicegan.metrics.distances import sliced_wasserstein
 from nicegan.model_file import ModelCard, save_model
+from nicegan.run_folder import RunFolder
 from nicegan.shapes import Image, Terms
 from nicegan.training.average import update_average
 from nicegan.training.data import TrainingData
 from nicegan.training.interrupt import StopRequest
-from nicegan.training.records import Metrics, ProgressLine, describe_run, summarised
-from nicegan.training.run_folder import RunFolder
+from nicegan.training.records import MetricsWriter, ProgressLine, describe_origin, say, summarised
 from nicegan.training.samples import save_grid, translated
 from nicegan.training.schedule import average_weight, learning_rate
 from nicegan.training.state import (
@@ -32,6 +34,7 @@ from nicegan.training.state import (
     pointed_at,
     prune,
     save_checkpoint,
+    standing,
 )
 
 SCORE = "score/sliced_wasserstein"
@@ -82,16 +85,16 @@ class Run:
         self.config = config
         self.console = console
         self.folder = RunFolder(out)
+        self.folder.check(config)
         self.machine = choose_machine(config.device, config.precision)
         with console.status("reading images") as status:
             self.data = TrainingData(
                 config, lambda what, done, count: status.update(f"decoding {what}: {done}/{count}")
             )
-        self.folder.claim(config, describe_run(config.model_dump(mode="json"), str(self.machine)))
+        self.folder.claim(config, describe_origin(str(self.machine)))
         self.state = new_state(config, self.machine.device)
-        if place := pointed_at(self.folder.latest):
-            load_checkpoint(place, self.state)
-        self.metrics = Metrics(out, self.state.step)
+        self._restore()
+        self.metrics = MetricsWriter(self.folder, self.state.step)
         self.samples = self.data.samples(self.machine.device)
         self.untranslated = mean_distance(*self.data.scored, *self.data.scored)
 
@@ -107,20 +110,31 @@ class Run:
                     terms = train_step(state, batch, config, self.machine)
                     line.advance(state.step)
                     self._after_step(terms, line)
-                if not self._at(config.checkpoint_every):
-                    self.save()
+                if stop.signal_number is not None and not self._at(config.checkpoint_every):
+                    self._write_checkpoint()
         finally:
             self.metrics.close()
         self._conclude(stop)
         return Outcome(self.folder.root, state.step, stop.exit_code)
 
+    def _restore(self) -> None:
+        """Go on where the run in the folder stands; finish what a kill between a checkpoint and its pointers left."""
+        place = standing(self.folder.latest, self.folder.checkpoints)
+        if place is None:
+            return
+        load_checkpoint(place, self.state)
+        best = self.state.best
+        if best is not None and best.step == self.state.step:
+            self._publish_best(place, best)
+
     def _after_step(self, terms: Terms, line: ProgressLine) -> None:
-        if self._at(self.config.log_every):
+        due = self._at(self.config.checkpoint_every)
+        if due or self._at(self.config.log_every):
             self._log(terms, line)
         if self._at(self.config.sample_every) or self.state.step == 1:
             save_grid(self.folder.samples / f"{self.state.step:09d}.png", self.state.average, self.samples)
-        if self._at(self.config.checkpoint_every):
-            self.save()
+        if due:
+            self._judge_and_save()
 
     def _at(self, interval: int) -> bool:
         """Whether the last step was one of every `interval`, or the run's last."""
@@ -140,24 +154,37 @@ class Run:
             kept = f"the last checkpoint is {where}" if where else "no checkpoint was written yet"
             raise TrainingError(
                 f"step {self.state.step}: {', '.join(wrong)} is not a finite number; {kept}. "
-                "Try a smaller --optimizer.learning-rate, or --precision float32"
+                "Start a new --out with a smaller --optimizer.learning-rate or --precision float32"
             )
 
-    def save(self) -> None:
-        """Score, write a checkpoint, point `latest` and `best` at theirs, and write the best model."""
-        state, folder = self.state, self.folder
+    def _judge_and_save(self) -> None:
+        """Score the averaged networks and write a checkpoint; the best one so far becomes the model."""
         score = self.score()
-        self.metrics.write(state.step, {SCORE: score, UNTRANSLATED: self.untranslated})
-        better = state.best is None or score < state.best.score
+        self._refuse_nonsense({SCORE: score})
+        self.metrics.write(self.state.step, {SCORE: score, UNTRANSLATED: self.untranslated})
+        better = self.state.best is None or score < self.state.best.score
         if better:
-            state.best = Best(state.step, score)
-        place = save_checkpoint(folder.checkpoints, state)
+            self.state.best = Best(self.state.step, score)
+        place = self._write_checkpoint()
+        if better:
+            self._publish_best(place, Best(self.state.step, score))
+
+    def _write_checkpoint(self) -> Path:
+        """Write a checkpoint and point `latest` at it; a run without a model yet gets this one."""
+        folder = self.folder
+        place = save_checkpoint(folder.checkpoints, self.state)
         point_to(folder.latest, place, "the newest")
-        if better:
-            point_to(folder.best, place, "smallest sliced Wasserstein distance of test translations", score=score)
-            save_model(folder.model, self.card(), state.average)
-        spared = pointed_at(folder.best)
-        prune(folder.checkpoints, self.config.keep, {spared} if spared else set())
+        if not folder.model.exists():
+            save_model(folder.model, self.card(), self.state.average)
+        prune(folder.checkpoints, self.config.keep, {place, pointed_at(folder.best)})
+        return place
+
+    def _publish_best(self, place: Path, best: Best) -> None:
+        """Point `best` at a checkpoint, and make its averaged networks the model."""
+        images = "training" if self.data.without_test else "test"
+        why = f"smallest sliced Wasserstein distance of translated {images} images"
+        save_model(self.folder.model, self.card(), self.state.average)
+        point_to(self.folder.best, place, why, score=best.score)
 
     def score(self) -> float:
         """Sliced Wasserstein distance of both translated test sets from the real ones, by the averaged networks."""
@@ -174,16 +201,16 @@ class Run:
         )
 
     def _announce(self) -> None:
-        counts = " and ".join(f"{len(store.names)} images of {name}" for store, name in zip(self.data.stores, "AB"))  # noqa: B905
+        in_a, in_b = (len(store.names) for store in self.data.stores)
         start = f"resuming at step {self.state.step}" if self.state.step else "training"
-        self.console.print(f"{start}: {counts}, {self.machine}, into {self.folder.root}", highlight=False)
+        say(self.console, f"{start}: {in_a} images of A and {in_b} of B, {self.machine}, into {self.folder.root}")
+        for name in self.data.without_test:
+            say(self.console, f"no test images of {name}: samples and scores use training images")
 
     def _conclude(self, stop: StopRequest) -> None:
         if stop.signal_number is not None and self.state.step < self.config.steps:
-            self.console.print(
-                f"stopped and saved at step {self.state.step}; go on with: nicegan train --resume {self.folder.root}",
-                highlight=False,
-            )
+            command = f"nicegan train --resume {shlex.quote(str(self.folder.root))}"
+            say(self.console, f"stopped and saved at step {self.state.step}; go on with: {command}")
 
 
 def mean_distance(drawn_b: Image, drawn_a: Image, a: Image, b: Image) -> float:
@@ -191,7 +218,7 @@ def mean_distance(drawn_b: Image, drawn_a: Image, a: Image, b: Image) -> float:
     return (sliced_wasserstein(drawn_b, b) + sliced_wasserstein(drawn_a, a)) / 2
 
 
-def train(config: RunConfig, out: Path, console: Console | None = None) -> Outcome:
+def train(config: RunConfig, out: str | os.PathLike[str], console: Console | None = None) -> Outcome:
     """Train a translator, or go on where the run in `out` stands.
 
     Args:
@@ -202,4 +229,4 @@ def train(config: RunConfig, out: Path, console: Console | None = None) -> Outco
     Raises:
         NiceganError: settings, data or a folder that cannot be used, each with the way out.
     """
-    return Run(config, out, console or Console(stderr=True)).train()
+    return Run(config, Path(out), console or Console(stderr=True)).train()

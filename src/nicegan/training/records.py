@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import platform
+import subprocess
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,22 +15,31 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from nicegan.atomic import write_atomically
+from nicegan.run_folder import RunFolder
+
 PLAIN_INTERVAL_SECONDS = 30.0  # between lines where there is no terminal
 
 
-class Metrics:
+def say(console: Console, text: str) -> None:
+    """Print a line as it is: not wrapped, so that a command can be copied, and no brackets taken for colours."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class MetricsWriter:
     """metrics.jsonl, one line per logged step, and the same in TensorBoard's format.
 
     A resumed run starts where its checkpoint stands: lines of later steps, from before it broke off, are removed.
     """
 
-    def __init__(self, run: Path, first_step: int) -> None:
+    def __init__(self, folder: RunFolder, first_step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.path = run / "metrics.jsonl"
-        _drop_after(self.path, first_step)
-        self.file = self.path.open("a", buffering=1)
-        self.board = SummaryWriter(str(run / "tensorboard"), purge_step=first_step + 1)
+        if folder.metrics.is_file():
+            kept = [line for line in folder.read_metrics() if line["step"] <= first_step]
+            write_atomically(folder.metrics, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        self.file = folder.metrics.open("a", buffering=1, encoding="utf-8")
+        self.board = SummaryWriter(str(folder.root / "tensorboard"), purge_step=first_step + 1)
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """One line: the step and its named values."""
@@ -38,23 +50,6 @@ class Metrics:
     def close(self) -> None:
         self.file.close()
         self.board.close()
-
-
-def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The lines of a metrics.jsonl; a last line cut short by a crash is left out."""
-    lines = []
-    for line in path.read_text().splitlines() if path.is_file() else []:
-        try:
-            lines.append(json.loads(line))
-        except ValueError:
-            break
-    return lines
-
-
-def _drop_after(path: Path, step: int) -> None:
-    kept = [line for line in read_metrics(path) if line["step"] <= step]
-    if path.is_file():
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
 
 class ProgressLine:
@@ -101,7 +96,7 @@ class ProgressLine:
         self.progress.update(self.task, losses=losses, speed=speed)
         if not self.console.is_terminal and time.monotonic() - self.said > PLAIN_INTERVAL_SECONDS:
             self.said = time.monotonic()
-            self.console.print(f"step {step}/{self.num_steps}  {losses}  {speed}", highlight=False)
+            say(self.console, f"step {step}/{self.num_steps}  {losses}  {speed}")
 
 
 def summarised(terms: dict[str, float]) -> dict[str, float]:
@@ -115,19 +110,24 @@ def summarised(terms: dict[str, float]) -> dict[str, float]:
     return {kind: sum(value for name, value in terms.items() if belongs(name)) for kind, belongs in kinds.items()}
 
 
-def describe_run(config: dict[str, Any], machine: str) -> dict[str, Any]:
-    """The content of config.json: everything needed to repeat the run."""
-    import platform
-    import subprocess
-    from importlib.metadata import version
-
-    source = Path(__file__).parent
-    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=source, capture_output=True, text=True, check=False)
+def describe_origin(machine: str) -> dict[str, Any]:
+    """What a run runs on: versions, commit and machine."""
     packages = ("nicegan", "torch", "numpy", "pillow")
     return {
-        "format_version": 1,
-        "config": config,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-        "commit": git.stdout.strip() or None,
+        "commit": source_commit(),
         "machine": machine,
     }
+
+
+def source_commit() -> str | None:
+    """The commit of the checkout this code runs from, with "-dirty" for changes; None for an installed package."""
+    root = Path(__file__).resolve().parents[3]
+    if not (root / ".git").exists():
+        return None
+    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        git = subprocess.run(describe, cwd=root, capture_output=True, text=True, check=False)
+    except OSError:  # no git on this machine
+        return None
+    return git.stdout.strip() or None

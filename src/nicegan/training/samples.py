@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
@@ -16,7 +15,7 @@ from torch import Tensor
 from nicegan.data.augment import to_pixels
 from nicegan.methods.base import Batch
 from nicegan.models.domain import TranslationPaths, translate
-from nicegan.models.encoder import heatmap
+from nicegan.models.encoder import spread_heatmap
 from nicegan.shapes import Image, Latent
 
 COLUMNS = ("source", "heatmap", "reconstruction", "translation", "cycle")
@@ -59,17 +58,10 @@ def coloured(latent: Latent, image: Image) -> Image:
     """The latent's heatmap in colours, laid over the grey image."""
     from matplotlib import colormaps
 
-    spread = normalised(heatmap(latent))
-    heat = torch.nn.functional.interpolate(spread, size=image.shape[2:], mode="bilinear")[:, 0]
+    heat = spread_heatmap(latent, (image.shape[2], image.shape[3]))[:, 0]
     rgb = torch.from_numpy(colormaps["inferno"](heat.cpu().numpy())[..., :3]).permute(0, 3, 1, 2).float()
     grey = image.cpu().mean(dim=1, keepdim=True)
     return (0.7 * (2 * rgb - 1) + 0.3 * grey).to(image)
-
-
-def normalised(heat: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 1 h w"]:
-    """Each map scaled to [0, 1]."""
-    low, high = heat.amin(dim=(2, 3), keepdim=True), heat.amax(dim=(2, 3), keepdim=True)
-    return (heat - low) / (high - low).clamp_min(1e-8)
 
 
 def draw_grid(paths: TranslationPaths, samples: Batch) -> PILImage.Image:

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from nicegan.atomic import sync_folder, write_atomically, write_flushed
 from nicegan.config import RunConfig
 from nicegan.errors import CheckpointError
 from nicegan.methods.base import Method
@@ -118,7 +119,7 @@ def save_checkpoint(folder: Path, state: TrainingState) -> Path:
     beside.mkdir()
     try:
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors().items()}
-        _write_flushed(beside / "weights.safetensors", save(weights, metadata={"format_version": str(FORMAT_VERSION)}))
+        write_flushed(beside / "weights.safetensors", save(weights, metadata={"format_version": str(FORMAT_VERSION)}))
         with (beside / "state.pt").open("wb") as file:
             torch.save(state.memory(), file)
             file.flush()
@@ -150,41 +151,30 @@ def load_checkpoint(place: Path, state: TrainingState) -> None:
 def point_to(pointer: Path, place: Path, why: str, **facts: Any) -> None:
     """Write `latest` or `best`: which checkpoint is which, and why."""
     content = {"checkpoint": f"{place.parent.name}/{place.name}", "step": int(place.name), "why": why, **facts}
-    beside = pointer.with_name(f".{pointer.name}.{os.getpid()}")
-    _write_flushed(beside, (json.dumps(content, indent=1) + "\n").encode())
-    beside.replace(pointer)
-    sync_folder(pointer.parent)
+    write_atomically(pointer, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def pointed_at(pointer: Path) -> Path | None:
-    """The checkpoint that `latest` or `best` names; None if there is none."""
+    """The checkpoint that `latest` or `best` names; None if it names none that is there."""
     try:
-        place = pointer.parent / json.loads(pointer.read_text())["checkpoint"]
-    except (OSError, ValueError, KeyError):
+        place = pointer.parent / json.loads(pointer.read_text(encoding="utf-8"))["checkpoint"]
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return place if place.is_dir() else None
 
 
-def prune(folder: Path, keep: int, spared: set[Path]) -> None:
+def whole_checkpoints(folder: Path) -> list[Path]:
+    """All checkpoints below `folder`, oldest first; unfinished ones have other names."""
+    return sorted(path for path in folder.glob("*") if path.is_dir() and path.name.isdigit())
+
+
+def standing(latest: Path, checkpoints: Path) -> Path | None:
+    """Where a run goes on: at `latest`, or at the newest checkpoint if that pointer is lost; None for a new run."""
+    return pointed_at(latest) or next(reversed(whole_checkpoints(checkpoints)), None)
+
+
+def prune(folder: Path, keep: int, spared: set[Path | None]) -> None:
     """Remove all but the newest `keep` checkpoints and the spared ones."""
-    places = sorted(path for path in folder.iterdir() if path.is_dir() and path.name.isdigit())
-    for place in places[:-keep]:
+    for place in whole_checkpoints(folder)[:-keep]:
         if place not in spared:
             shutil.rmtree(place)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename inside `folder` last through a power cut, where the system can."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _write_flushed(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -93,14 +93,40 @@ def test_every_mistake_has_one_clear_line(
 
 
 def test_broken_images_are_all_named(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("trainA", "testB"):
-        (dataset / name / "odd\nname.png").write_bytes(b"x")
+    for name in ("trainA", "trainB", "testB"):
+        (dataset / name / f"odd\n{name}.png").write_bytes(b"x")
     arguments = ["train", str(dataset), "--recipe", "nicegan-tiny", "--out", str(tmp_path / "run")]
     code, _, err = run(arguments, capsys)
     assert code == 2
-    assert "1 of 7 images cannot be read" in err
-    assert r"odd\nname.png" in err
+    assert "3 of 20 images cannot be read" in err
+    assert all(rf"odd\n{name}.png" in err for name in ("trainA", "trainB", "testB"))
     assert not (tmp_path / "run").exists()
+    code, _, err = run([*arguments, "--skip-broken", *QUICK], capsys)
+    assert code == 0, err
+
+
+QUICK = ["--steps", "1", "--network.base-channels", "4", "--network.blocks", "1", "--device", "cpu"]
+
+
+def test_a_full_disk_and_memory_are_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for problem, message in (
+        (OSError(28, "No space left on device", "/there"), "/there: No space left on device"),
+        (MemoryError(), "--batch-size"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "--batch-size"),
+    ):
+
+        def fail(_: object, problem: BaseException = problem) -> int:
+            raise problem
+
+        monkeypatch.setattr(cli, "run", fail)
+        code, _, err = run(["train"], capsys)
+        assert (code, len(err.splitlines())) == (2, 1)
+        assert message in err
+    monkeypatch.setattr(cli, "run", lambda _: 1 // 0)
+    with pytest.raises(ZeroDivisionError):  # our own mistakes stay visible
+        cli.main(["train"])
 
 
 def test_flags_override_the_recipe(dataset: Path) -> None:
@@ -114,9 +140,9 @@ def test_flags_override_the_recipe(dataset: Path) -> None:
 
 
 def test_a_resumed_run_keeps_its_settings(tiny_run: RunConfig, tmp_path: Path) -> None:
-    from nicegan.training.run_folder import RunFolder
+    from nicegan.run_folder import RunFolder
 
-    RunFolder(tmp_path / "run").claim(tiny_run, {"config": tiny_run.model_dump(mode="json")})
+    RunFolder(tmp_path / "run").claim(tiny_run, {})
     config, out = read_arguments(["--resume", str(tmp_path / "run"), "--steps", "50"])
     assert config == tiny_run.model_copy(update={"steps": 50})
     assert out == tmp_path / "run"

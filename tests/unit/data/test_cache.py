@@ -55,26 +55,51 @@ def test_a_change_of_a_file_or_of_the_size_decodes_again(tmp_path: Path, change:
     assert len(list(cache.cache_folder().iterdir())) == 2
 
 
-def test_all_broken_files_are_listed_and_refused_unless_skipped(tmp_path: Path) -> None:
+def test_broken_files_are_told_apart_with_the_reason(tmp_path: Path) -> None:
     paths = write_images(tmp_path / "images", 5)
     paths[1].write_bytes(b"nothing")
     paths[3].write_bytes(paths[3].read_bytes()[:100])
     for _ in range(2):  # the second time from the cache
-        with pytest.raises(DataError, match="2 of 5 images cannot be read") as caught:
-            open_images(paths, SIZE)
-        assert paths[1].name in str(caught.value)
-        assert paths[3].name in str(caught.value)
-        assert "--skip-broken" in str(caught.value)
-    store = open_images(paths, SIZE, skip_broken=True)
-    assert [Path(name).name for name in store.names] == [paths[i].name for i in (0, 2, 4)]
-    assert np.array_equal(store.pixels[1], scaled(read_image(paths[2]), SIZE))
+        store = open_images(paths, SIZE)
+        assert [Path(name).name for name in store.names] == [paths[i].name for i in (0, 2, 4)]
+        assert list(store.broken) == [str(paths[1]), str(paths[3])]
+        assert all(store.broken.values())
+        assert store.pixels.shape[0] == 3
+        assert np.array_equal(store.pixels[1], scaled(read_image(paths[2]), SIZE))
 
 
-def test_only_broken_files_are_an_error_even_when_skipped(tmp_path: Path) -> None:
-    path = tmp_path / "broken.png"
-    path.write_bytes(b"nothing")
-    with pytest.raises(DataError, match="none of the 1 images"):
-        open_images([path], SIZE, skip_broken=True)
+def test_what_was_unreadable_for_a_moment_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = write_images(tmp_path / "images", 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "_decode", lambda path, size: DataError("input/output error"))
+        assert len(open_images(paths, SIZE).broken) == 2
+    assert open_images(paths, SIZE).broken == {}
+
+
+@pytest.mark.parametrize("damage", ["no pixels", "cut pixels", "empty index", "no index"])
+def test_a_damaged_cache_is_made_anew(tmp_path: Path, damage: str) -> None:
+    paths = write_images(tmp_path / "images", 2)
+    before = np.array(open_images(paths, SIZE).pixels)
+    (place,) = cache.cache_folder().iterdir()
+    if "pixels" in damage:
+        content = (place / "pixels.npy").read_bytes()
+        (place / "pixels.npy").unlink()
+        if damage == "cut pixels":
+            (place / "pixels.npy").write_bytes(content[:-50])
+    elif damage == "empty index":
+        (place / "index.json").write_text("")
+    else:
+        (place / "index.json").unlink()
+    assert np.array_equal(open_images(paths, SIZE).pixels, before)
+
+
+def test_abandoned_caches_are_removed_after_a_day(tmp_path: Path) -> None:
+    folders = [cache.cache_folder() / f".{name}.x" for name in ("old", "new")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    os.utime(folders[0], (0, 0))
+    open_images(write_images(tmp_path / "images", 1), SIZE)
+    assert [folder.exists() for folder in folders] == [False, True]
 
 
 def _open(paths: list[Path], barrier: object) -> int:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from tests.conftest import write_images
 
-from nicegan.data.folders import find_dataset, find_images, read_image
+from nicegan.data.folders import find_dataset, find_images, read_image, without_image_warnings
 from nicegan.errors import DataError
 
 RED = (200, 30, 40)
@@ -77,6 +77,33 @@ def test_exif_orientation_is_honoured(tmp_path: Path) -> None:
     assert upright.shape == (8, 4, 3)
     assert upright[:4].min() == 255
     assert upright[4:].max() == 0
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_every_orientation_is_turned_as_pillow_turns_it(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    write_images(tmp_path, 1, size=(9, 5))[0].rename(tmp_path / "plain.png")
+    with Image.open(tmp_path / "plain.png") as image:
+        image.save(tmp_path / "turned.png", exif=exif)
+    with Image.open(tmp_path / "turned.png") as image:
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    assert np.array_equal(np.asarray(read_image(tmp_path / "turned.png")), expected)
+
+
+def test_damaged_metadata_does_not_cost_a_good_image(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010E] = "a description long enough to be damaged"
+    Image.new("RGB", (40, 30), RED).save(tmp_path / "good.jpg", exif=exif)
+    content = (tmp_path / "good.jpg").read_bytes()
+    start = content.index(b"Exif") + 6
+    with without_image_warnings():
+        for place in range(start, start + 40):
+            damaged = bytearray(content)
+            damaged[place] ^= 0xFF
+            (tmp_path / "bad.jpg").write_bytes(damaged)
+            assert sorted(read_image(tmp_path / "bad.jpg").size) == [30, 40]
 
 
 @pytest.mark.parametrize(

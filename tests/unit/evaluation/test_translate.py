@@ -39,6 +39,30 @@ def test_any_size_comes_back_as_it_was(translator: Translator, size: tuple[int, 
     assert (heat.mode, heat.size) == ("L", size)
 
 
+@pytest.mark.parametrize("size", [(64, 64), (63, 65), (101, 48), (1, 1), (5, 30)])
+def test_padding_and_cropping_are_in_register(
+    translator: Translator, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks that change nothing give back the very image."""
+    monkeypatch.setattr(translator, "_translate", lambda image, to: image)
+    values = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    assert np.array_equal(np.asarray(translator.translate(Image.fromarray(values), to="B")), values)
+
+
+def test_deep_encoders_take_small_images(tmp_path: Path) -> None:
+    deep = TINY.model_copy(update={"shared_layers": 4, "depth": 8})
+    translator = load(write_model(tmp_path / "deep.safetensors", deep, (192, 192)), "cpu")
+    assert translator.translate(Image.new("RGB", (16, 100)), to="B").size == (16, 100)
+
+
+def test_exif_orientation_is_honoured(translator: Translator, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 30)).save(tmp_path / "turned.jpg", exif=exif)
+    with Image.open(tmp_path / "turned.jpg") as image:
+        assert translator.translate(image, to="B").size == (30, 40)
+
+
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "I;16", "CMYK"])
 def test_any_mode(translator: Translator, mode: str) -> None:
     assert translator.translate(Image.new(mode, (32, 32)), to="A").mode == "RGB"

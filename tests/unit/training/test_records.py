@@ -9,22 +9,23 @@ from tests.conftest import TINY
 from nicegan.config import LossConfig
 from nicegan.methods.base import Batch
 from nicegan.methods.build import build_method
+from nicegan.run_folder import RunFolder
 from nicegan.training.data import spread
-from nicegan.training.records import Metrics, read_metrics, summarised
+from nicegan.training.records import MetricsWriter, summarised
 from nicegan.training.samples import COLUMNS, save_grid, views
 
 
 def test_a_resumed_run_continues_its_lines(tmp_path: Path) -> None:
-    first = Metrics(tmp_path, 0)
+    first = MetricsWriter(RunFolder(tmp_path), 0)
     for step in (1, 2, 3):
         first.write(step, {"loss": step / 2})
     first.close()
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 4, "lo')  # cut short by a crash
-    resumed = Metrics(tmp_path, 2)
+    resumed = MetricsWriter(RunFolder(tmp_path), 2)
     resumed.write(3, {"loss": 7.0})
     resumed.close()
-    assert read_metrics(tmp_path / "metrics.jsonl") == [
+    assert RunFolder(tmp_path).read_metrics() == [
         {"step": 1, "loss": 0.5},
         {"step": 2, "loss": 1.0},
         {"step": 3, "loss": 7.0},

@@ -9,9 +9,9 @@ from nicegan.config import RunConfig
 from nicegan.errors import CheckpointError, ConfigError
 from nicegan.machine import Machine, choose_machine
 from nicegan.methods.base import Batch
+from nicegan.run_folder import RunFolder
 from nicegan.training import state as state_module
 from nicegan.training.loop import train_step
-from nicegan.training.run_folder import RunFolder
 from nicegan.training.state import (
     Best,
     TrainingState,
@@ -21,6 +21,7 @@ from nicegan.training.state import (
     pointed_at,
     prune,
     save_checkpoint,
+    standing,
 )
 
 CPU = Machine(torch.device("cpu"), "float32")
@@ -121,13 +122,26 @@ def test_pointers_and_pruning(tmp_path: Path) -> None:
     point_to(tmp_path / "best", places[0], "test", score=1.0)
     assert pointed_at(tmp_path / "best") == places[0]
     assert pointed_at(tmp_path / "latest") is None
-    prune(checkpoints, 2, {places[0]})
+    prune(checkpoints, 2, {places[0], None})
     assert sorted(checkpoints.iterdir()) == [places[0], places[3], places[4]]
+
+
+def test_a_run_stands_at_latest_or_else_at_its_newest_checkpoint(tmp_path: Path) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    assert standing(tmp_path / "latest", checkpoints) is None
+    places = [checkpoints / f"{step:09d}" for step in (1, 2)]
+    for place in [*places, checkpoints / ".000000003.77"]:
+        place.mkdir(parents=True)
+    assert standing(tmp_path / "latest", checkpoints) == places[1]
+    point_to(tmp_path / "latest", places[0], "test")
+    assert standing(tmp_path / "latest", checkpoints) == places[0]
+    (tmp_path / "latest").write_text("")
+    assert standing(tmp_path / "latest", checkpoints) == places[1]
 
 
 def test_a_folder_of_another_run_is_refused_with_the_difference(tiny_run: RunConfig, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
-    folder.claim(tiny_run, {"config": tiny_run.model_dump(mode="json")})
+    folder.claim(tiny_run, {"machine": "one"})
     folder.claim(
         tiny_run.model_copy(update={"steps": 99, "device": "cpu"}), {"config": tiny_run.model_dump(mode="json")}
     )
@@ -145,7 +159,7 @@ def test_a_folder_of_other_things_is_left_alone(tiny_run: RunConfig, dataset: Pa
         RunFolder(dataset / "trainA" / "image_000.png").claim(tiny_run, {})
 
 
-@pytest.mark.parametrize("device", ["cuda:7", "gpu", "xpu"])
+@pytest.mark.parametrize("device", ["cuda:7", "gpu", "xpu", "meta", "hpu", ""])
 def test_a_device_that_is_not_there(device: str) -> None:
     with pytest.raises(ConfigError, match="cannot be used here; there is cpu"):
         choose_machine(device, "auto")
