@@ -57,9 +57,8 @@ class Dataset(NamedTuple):
 def find_images(folder: Path) -> list[Path]:
     """Every image below `folder`, at any depth, sorted by path; hidden files are passed over."""
     found = []
-    for parent, folders, names in os.walk(
-        folder, onerror=_refuse
-    ):  # does not follow links to folders, so a loop cannot trap it
+    # Links to folders are not followed, so a loop cannot trap it.
+    for parent, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         images = (name for name in names if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."))
         found += [Path(parent, name) for name in images]

@@ -142,10 +142,11 @@ def test_a_run_stands_at_latest_or_else_at_its_newest_checkpoint(tmp_path: Path)
 def test_a_folder_of_another_run_is_refused_with_the_difference(tiny_run: RunConfig, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.claim(tiny_run, {"machine": "one"})
-    folder.claim(
-        tiny_run.model_copy(update={"steps": 99, "device": "cpu"}), {"config": tiny_run.model_dump(mode="json")}
-    )
-    assert folder.read_config() == tiny_run
+    longer = tiny_run.model_copy(update={"steps": 99, "device": "cuda"})
+    folder.claim(longer, {"machine": "another"})
+    assert folder.read_config() == longer
+    description = folder.read_description()
+    assert (description["machine"], description["resumed"]) == ("one", [{"machine": "another"}])
     other = tiny_run.model_copy(update={"seed": 5, "loss": tiny_run.loss.model_copy(update={"cycle": 2.0})})
     with pytest.raises(ConfigError, match=r"seed: 0 there, 5 asked for") as caught:
         folder.claim(other, {})
