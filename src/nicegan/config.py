@@ -146,6 +146,8 @@ class RunConfig(Frozen):
     """Arithmetic; auto means tf32 on an NVIDIA GPU and float32 elsewhere."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps ..."""
+    num_threads: Annotated[int, Field(ge=0)] = 0
+    """CPU threads; 0 takes all cores. Narrow networks gain little from a second, and lose much on a busy machine."""
     log_every: PositiveInt = 10
     """Steps between lines of metrics.jsonl."""
     sample_every: PositiveInt = 1000
@@ -178,7 +180,7 @@ class RunConfig(Frozen):
 
 
 # What a resumed run may change: where and how long it runs and how often it reports, not what it is.
-CHANGEABLE = frozenset({"steps", "device", "log_every", "sample_every", "checkpoint_every", "keep"})
+CHANGEABLE = frozenset({"steps", "device", "num_threads", "log_every", "sample_every", "checkpoint_every", "keep"})
 
 
 def differences(old: Frozen, new: Frozen, prefix: str = "") -> dict[str, tuple[Any, Any]]:

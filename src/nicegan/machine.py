@@ -38,13 +38,15 @@ def processor_name() -> str:
     return next(models, platform.processor() or platform.machine())
 
 
-def choose_machine(device: str, precision: str) -> Machine:
-    """Resolve "auto"; switch TensorFloat-32 on or off.
+def choose_machine(device: str, precision: str, num_threads: int = 0) -> Machine:
+    """Resolve "auto"; switch TensorFloat-32 on or off; set the number of CPU threads unless it is 0.
 
     Raises:
         ConfigError: a device that is not there, or a precision that it does not have.
     """
     chosen = choose_device(device)
+    if num_threads:
+        torch.set_num_threads(num_threads)
     if precision == "auto":
         precision = "tf32" if chosen.type == "cuda" else "float32"
     if precision == "tf32" and chosen.type != "cuda":

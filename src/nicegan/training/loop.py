@@ -86,7 +86,7 @@ class Run:
         self.console = console
         self.folder = RunFolder(out)
         self.folder.check(config)
-        self.machine = choose_machine(config.device, config.precision)
+        self.machine = choose_machine(config.device, config.precision, config.num_threads)
         with console.status("reading images") as status:
             self.data = TrainingData(
                 config, lambda what, done, count: status.update(f"decoding {what}: {done}/{count}")
