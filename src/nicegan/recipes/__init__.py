@@ -28,11 +28,11 @@ RECIPES: dict[str, RunConfig] = {
         image_size=64,
         crop_margin=6,
         batch_size=2,
-        steps=600,
+        steps=450,
         num_threads=1,
         average_decay=0.99,
-        sample_every=100,
-        checkpoint_every=100,
+        sample_every=150,
+        checkpoint_every=150,
     ),
 }
 
