@@ -8,14 +8,16 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 setup: .venv/ready-dev
 
 .venv/ready: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit("nicegan needs Python 3.11 or newer: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(INSTALL) --editable .
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit("nicegan needs Python 3.11 or newer: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
+	@echo "setting up .venv with what nicegan needs (a minute or two)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(INSTALL) --editable .
+	@touch $@
 
 .venv/ready-dev: .venv/ready
-	$(INSTALL) --editable '.[dev]'
-	touch $@
+	@echo "adding what the tests need"
+	@$(INSTALL) --editable '.[dev]'
+	@touch $@
 
 demo: .venv/ready
 	$(BIN)/nicegan demo --out demo
