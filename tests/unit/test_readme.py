@@ -24,8 +24,9 @@ KINDS = {"demo": DemoArguments, "import": ImportArguments, "translate": Translat
 
 def shown_commands() -> Iterator[str]:
     for page in PAGES:
-        indented = re.findall(r"^    (nicegan .*?)(?:\s+#.*)?$", page.read_text(), re.MULTILINE)
-        inline = re.findall(r"`(nicegan \w+ [^`]*)`", page.read_text())
+        text = re.sub(r"\\\n\s*", "", page.read_text())  # continued lines
+        indented = re.findall(r"^    (nicegan .*?)(?:\s+#.*)?$", text, re.MULTILINE)
+        inline = re.findall(r"`(nicegan \w+ [^`]*)`", text)
         yield from (command for command in indented + inline if "--help" not in command and "RUN" not in command)
 
 
