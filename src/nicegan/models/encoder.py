@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ class Encoder(nn.Module):
 
     def features(self, image: Image) -> Features:
         """What the attention and the CAM classifier look at."""
-        return self.layers(image)
+        return self.layers(image.contiguous(memory_format=torch.channels_last))
 
     def attend(self, features: Features) -> Latent:
         """The latent of these features."""

@@ -21,6 +21,11 @@ INSTANCE_FIRST = (3.2, 1.0)  # initial logits (instance, layer) of AdaILN
 LAYER_FIRST = (1.0, 3.2)  # and of ILN
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """x in the precision that statistics are taken in."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
 class Moments(NamedTuple):
     """Mean and unbiased variance of each channel of each image."""
 
@@ -37,15 +42,14 @@ class Affine(NamedTuple):
 
 def instance_moments(x: Float[Tensor, "n c h w"]) -> Moments:
     """Mean and unbiased variance over the pixels, in float32 or better."""
-    pixels = x.flatten(2)
+    x = at_least_float32(x)
     if x.is_cuda:
-        variance, mean = torch.var_mean(pixels.float(), dim=2)
+        variance, mean = torch.var_mean(x, dim=(2, 3))
         return Moments(mean, variance)
-    # On CPUs torch.var_mean is 20 to 50 times slower than these two vectorised passes (docs/LOG.md).
-    pixels = pixels if x.dtype == torch.float64 else pixels.float()
-    mean = pixels.mean(dim=2)
-    spread = torch.linalg.vector_norm(pixels - mean[..., None], dim=2)
-    return Moments(mean, spread.square() / max(pixels.shape[2] - 1, 1))
+    # On CPUs torch.var_mean is 20 to 50 times slower than these vectorised passes (docs/LOG.md).
+    mean = x.mean(dim=(2, 3))
+    squares = (x - mean[..., None, None]).square_().sum(dim=(2, 3))
+    return Moments(mean, squares / max(x[0, 0].numel() - 1, 1))
 
 
 def mixed_affine(
@@ -69,10 +73,10 @@ def mixed_affine(
 
 
 def apply_affine(x: Float[Tensor, "n c h w"], affine: Affine, *, rectify: bool) -> Float[Tensor, "n c h w"]:
-    """scale * x + shift, then ReLU if `rectify`."""
-    scale, shift = (number.to(x.dtype)[..., None, None] for number in affine)
-    out = torch.addcmul(shift, x, scale)
-    return out.relu_() if rectify else out
+    """scale * x + shift, then ReLU if `rectify`; computed in float32 or better, returned as x came."""
+    scale, shift = (number[..., None, None] for number in affine)
+    out = torch.addcmul(shift, at_least_float32(x), scale)
+    return (out.relu_() if rectify else out).to(x.dtype)
 
 
 class _Normalise(torch.autograd.Function):
@@ -97,24 +101,22 @@ class _Normalise(torch.autograd.Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *grad_outputs: Tensor
     ) -> tuple[Tensor | None, ...]:
-        x, *saved = ctx.saved_tensors
-        (grad_out,) = grad_outputs
+        kept, *saved = ctx.saved_tensors
+        x, grad_out = at_least_float32(kept), at_least_float32(grad_outputs[0])
         num_pixels = x[0, 0].numel()
         gamma, beta, mix, mean, variance = inputs = [tensor.detach().requires_grad_() for tensor in saved]
         with torch.enable_grad():
             affine = mixed_affine(Moments(mean, variance), gamma, beta, mix, num_pixels)
         if ctx.rectify:
-            grad_out = grad_out * (apply_affine(x, Affine(*affine), rectify=False) > 0)
-        grad_shift = grad_out.flatten(2).sum(dim=2, dtype=mean.dtype)
-        grad_scale = torch.einsum("ncp,ncp->nc", grad_out.flatten(2), x.flatten(2)).to(mean.dtype)
-        grad_gamma, grad_beta, grad_mix, grad_mean, grad_variance = torch.autograd.grad(
-            affine, inputs, (grad_scale, grad_shift)
-        )
+            out = apply_affine(x, Affine(*affine), rectify=False)
+            grad_out = torch.ops.aten.threshold_backward(grad_out, out, 0)
+        of_affine = (grad_out * x).sum(dim=(2, 3)), grad_out.sum(dim=(2, 3))
+        grad_gamma, grad_beta, grad_mix, grad_mean, grad_variance = torch.autograd.grad(affine, inputs, of_affine)
         # x moves out directly, and through its mean (slope 1/p) and variance (slope 2 (x - mean) / (p - 1)).
         slope = 2 / max(num_pixels - 1, 1) * grad_variance
         offset = grad_mean / num_pixels - slope * mean
-        direct, slope, offset = (number.to(x.dtype)[..., None, None] for number in (affine.scale, slope, offset))
-        grad_x = torch.addcmul(offset, x, slope).addcmul_(grad_out, direct)
+        direct, slope, offset = (number[..., None, None] for number in (affine.scale, slope, offset))
+        grad_x = torch.addcmul(offset, x, slope).addcmul_(grad_out, direct).to(kept.dtype)
         return grad_x, grad_gamma, grad_beta, grad_mix, None
 
 

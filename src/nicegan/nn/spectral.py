@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nicegan.nn.conv import reflect_pad
 
+WEIGHTS_PER_POSITION = 1 << 16  # from here on, reading the weight takes longer than the arithmetic (docs/LOG.md)
 NUM_INITIAL_ITERATIONS = 5  # from a random start; training then makes one per update
 
 
@@ -53,18 +54,30 @@ class SpectralConv2d(nn.Conv2d):
 
     def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c_out h_out w_out"]:
         padded = reflect_pad(input, 1)
+        height, width = ((side - 4) // self.stride[0] + 1 for side in padded.shape[2:])
+        num_positions = padded.shape[0] * height * width
+        if self.weight.numel() > WEIGHTS_PER_POSITION * num_positions:
+            return self._multiply(padded, (height, width))
         sigma = self.norm(self.weight)
-        if self.weight.numel() <= self._num_outputs(padded):
+        if self.weight.numel() <= num_positions * self.out_channels:
             return F.conv2d(padded, self.weight / sigma, self.bias, self.stride)
         out = F.conv2d(padded, self.weight, None, self.stride)
-        scale = sigma.reciprocal().to(out.dtype)
-        if self.bias is None:
-            return out * scale
-        return torch.addcmul(self.bias.to(out.dtype)[:, None, None], out, scale)
+        return self._scaled(out, sigma.to(out.dtype), (-1, 1, 1))
 
-    def _num_outputs(self, padded: Tensor) -> int:
-        height, width = ((side - 4) // self.stride[0] + 1 for side in padded.shape[2:])
-        return padded.shape[0] * self.out_channels * height * width
+    def _multiply(self, padded: Tensor, size: tuple[int, int]) -> Tensor:
+        """The convolution as one product of matrices. v is one more row of it: W v, and the rank-one term of the
+        gradient, take no further pass over the weight."""
+        with torch.autocast(padded.device.type, enabled=False):
+            patches = F.unfold(padded.float(), 4, stride=self.stride).transpose(1, 2)  # (n, positions, c * 16)
+            rows = torch.cat([patches.flatten(0, 1), self.norm.v[None]])
+            products = F.linear(rows, self.weight.flatten(1))
+            out = self._scaled(products[:-1], torch.dot(self.norm.u.clone(), products[-1]), (-1,))
+        return out.unflatten(0, (-1, *size)).permute(0, 3, 1, 2)
+
+    def _scaled(self, out: Tensor, sigma: Tensor, per_channel: tuple[int, ...]) -> Tensor:
+        if self.bias is None:
+            return out / sigma
+        return torch.addcmul(self.bias.to(out.dtype).view(per_channel), out, sigma.reciprocal())
 
 
 class SpectralLinear(nn.Linear):
