@@ -86,7 +86,7 @@ class Up(nn.Sequential):
         super().__init__(
             ReflectConv2d(num_channels, half, 3, bias=False),  # (n, c/2, h, w)
             ILN(half),
-            nn.Conv2d(half, 4 * half, 1),  # (n, 2c, h, w)
+            ReflectConv2d(half, 4 * half, 1, bias=True),  # (n, 2c, h, w)
             nn.PixelShuffle(2),  # (n, c/2, 2h, 2w)
             ILN(half),
         )

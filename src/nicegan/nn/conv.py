@@ -1,13 +1,100 @@
-"""Convolutions padded by reflection."""
+"""Convolutions padded by reflection, which keep little for the backward pass.
 
+A convolution needs its padded input again for the gradient of its weight. Instead of that input, `convolve` keeps what
+it was made of: the input before the padding, or, behind a normalisation, what that keeps anyway (a `Recipe`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+
+class Recipe(NamedTuple):
+    """How to make a tensor again: make(*inputs)."""
+
+    make: Callable[..., Tensor]
+    inputs: tuple[Tensor, ...]
+
+
+def with_recipe(tensor: Tensor, recipe: Recipe) -> Tensor:
+    """The tensor, carrying its recipe to the convolution that follows."""
+    tensor.recipe = recipe  # pyright: ignore[reportAttributeAccessIssue]
+    return tensor
 
 
 def reflect_pad(x: Float[Tensor, "n c h w"], padding: int) -> Float[Tensor, "n c h_padded w_padded"]:
-    """Pad every side by reflection."""
-    return F.pad(x, (padding,) * 4, mode="reflect")
+    """Pad every side by reflection, in the precision of x (autocast would make it float32)."""
+    if padding == 0:
+        return x
+    with torch.autocast(x.device.type, enabled=False):
+        return F.pad(x, (padding,) * 4, mode="reflect")
+
+
+class _Convolve(torch.autograd.Function):
+    """Padding and convolution in one; nothing is kept that follows from what is."""
+
+    @staticmethod
+    def forward(  # noqa: PLR0913
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...], padding: int, recipe: Recipe
+    ) -> Tensor:
+        device = x.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+        ctx.save_for_backward(weight, *(recipe.inputs if ctx.needs_input_grad[1] else ()))
+        ctx.make, ctx.shape, ctx.dtypes = recipe.make, x.shape, (x.dtype, dtype)
+        ctx.stride, ctx.padding = stride, padding
+        return F.conv2d(reflect_pad(x.to(dtype), padding), weight.to(dtype), _as(bias, dtype), stride)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        weight, *inputs = ctx.saved_tensors
+        stored, dtype = ctx.dtypes
+        padding = ctx.padding
+        if inputs:
+            padded = reflect_pad(ctx.make(*inputs).to(dtype), padding)
+        else:  # without a gradient of the weight, only the shape matters
+            padded = _blank(ctx.shape, 2 * padding, grad_outputs[0])
+        wanted = list(ctx.needs_input_grad[:3])
+        grad_x, grad_weight, grad_bias = torch.ops.aten.convolution_backward(
+            grad_outputs[0], padded, weight.to(dtype), [weight.shape[0]],
+            ctx.stride, [0, 0], [1, 1], False, [0, 0], 1, wanted,
+        )  # fmt: skip
+        if padding and grad_x is not None:
+            grad_x = torch.ops.aten.reflection_pad2d_backward(grad_x, _blank(ctx.shape, 0, grad_x), [padding] * 4)
+        grads = _as(grad_x, stored), _as(grad_weight, weight.dtype), _as(grad_bias, weight.dtype)
+        return *grads, None, None, None
+
+
+def _blank(shape: torch.Size, margin: int, like: Tensor) -> Tensor:
+    """A tensor of this shape, higher and wider by `margin`, that will not be read."""
+    sizes = (*shape[:2], shape[2] + margin, shape[3] + margin)
+    return torch.empty(sizes, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
+
+
+def _as(tensor: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    return None if tensor is None else tensor.to(dtype)
+
+
+def convolve(
+    x: Float[Tensor, "n c h w"],
+    weight: Float[Tensor, "c_out c k k"],
+    bias: Float[Tensor, " c_out"] | None,
+    *,
+    stride: tuple[int, ...] = (1, 1),
+    padding: int,
+) -> Float[Tensor, "n c_out h_out w_out"]:
+    """The convolution of x, padded by reflection on every side."""
+    if not torch.is_grad_enabled():
+        return F.conv2d(reflect_pad(x, padding), weight, bias, stride)
+    recipe = getattr(x, "recipe", Recipe(lambda kept: kept, (x,)))
+    return _Convolve.apply(x, weight, bias, stride, padding, recipe)  # pyright: ignore[reportReturnType]
 
 
 class ReflectConv2d(nn.Conv2d):
@@ -18,4 +105,4 @@ class ReflectConv2d(nn.Conv2d):
         self.reach = kernel_size // 2
 
     def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c_out h w"]:
-        return super().forward(reflect_pad(input, self.reach))
+        return convolve(input, self.weight, self.bias, padding=self.reach)

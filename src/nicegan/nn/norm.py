@@ -15,6 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from nicegan.nn.conv import Recipe, with_recipe
+
 PerChannel = Float[Tensor, "n c"]
 EPSILON = 1e-5
 INSTANCE_FIRST = (3.2, 1.0)  # initial logits (instance, layer) of AdaILN
@@ -89,12 +91,13 @@ class _Normalise(torch.autograd.Function):
         gamma: Tensor,
         beta: Tensor,
         mix: Tensor,
+        moments: Moments,
+        affine: Affine,
         rectify: bool,  # noqa: FBT001
     ) -> Tensor:
-        moments = instance_moments(x)
         ctx.save_for_backward(x, gamma, beta, mix, *moments)
         ctx.rectify = rectify
-        return apply_affine(x, mixed_affine(moments, gamma, beta, mix, x[0, 0].numel()), rectify=rectify)
+        return apply_affine(x, affine, rectify=rectify)
 
     @staticmethod
     @once_differentiable
@@ -117,7 +120,7 @@ class _Normalise(torch.autograd.Function):
         offset = grad_mean / num_pixels - slope * mean
         direct, slope, offset = (number[..., None, None] for number in (affine.scale, slope, offset))
         grad_x = torch.addcmul(offset, x, slope).addcmul_(grad_out, direct).to(kept.dtype)
-        return grad_x, grad_gamma, grad_beta, grad_mix, None
+        return grad_x, grad_gamma, grad_beta, grad_mix, None, None, None
 
 
 def normalise(
@@ -129,9 +132,14 @@ def normalise(
     rectify: bool = False,
 ) -> Float[Tensor, "n c h w"]:
     """Mixed normalisation of x with given gamma and beta, then ReLU if `rectify`."""
-    if torch.is_grad_enabled():
-        return _Normalise.apply(x, gamma, beta, mix, rectify)  # pyright: ignore[reportReturnType]
-    return apply_affine(x, mixed_affine(instance_moments(x), gamma, beta, mix, x[0, 0].numel()), rectify=rectify)
+    with torch.no_grad():
+        moments = instance_moments(x)
+        affine = mixed_affine(moments, gamma, beta, mix, x[0, 0].numel())
+    if not torch.is_grad_enabled():
+        return apply_affine(x, affine, rectify=rectify)
+    out = _Normalise.apply(x, gamma, beta, mix, moments, affine, rectify)
+    again = Recipe(lambda kept, *numbers: apply_affine(kept, Affine(*numbers), rectify=rectify), (x.detach(), *affine))
+    return with_recipe(out, again)  # pyright: ignore[reportArgumentType]
 
 
 class AdaILN(nn.Module):

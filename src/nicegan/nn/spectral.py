@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nicegan.nn.conv import reflect_pad
+from nicegan.nn.conv import convolve, reflect_pad
 
 WEIGHTS_PER_POSITION = 1 << 16  # from here on, reading the weight takes longer than the arithmetic (docs/LOG.md)
 NUM_INITIAL_ITERATIONS = 5  # from a random start; training then makes one per update
@@ -53,15 +53,14 @@ class SpectralConv2d(nn.Conv2d):
         self.norm = SpectralNorm(self.weight)
 
     def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c_out h_out w_out"]:
-        padded = reflect_pad(input, 1)
-        height, width = ((side - 4) // self.stride[0] + 1 for side in padded.shape[2:])
-        num_positions = padded.shape[0] * height * width
+        height, width = ((side - 2) // self.stride[0] + 1 for side in input.shape[2:])
+        num_positions = input.shape[0] * height * width
         if self.weight.numel() > WEIGHTS_PER_POSITION * num_positions:
-            return self._multiply(padded, (height, width))
+            return self._multiply(reflect_pad(input, 1), (height, width))
         sigma = self.norm(self.weight)
         if self.weight.numel() <= num_positions * self.out_channels:
-            return F.conv2d(padded, self.weight / sigma, self.bias, self.stride)
-        out = F.conv2d(padded, self.weight, None, self.stride)
+            return convolve(input, self.weight / sigma, self.bias, stride=self.stride, padding=1)
+        out = convolve(input, self.weight, None, stride=self.stride, padding=1)
         return self._scaled(out, sigma.to(out.dtype), (-1, 1, 1))
 
     def _multiply(self, padded: Tensor, size: tuple[int, int]) -> Tensor:
