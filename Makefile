@@ -42,7 +42,7 @@ imports:
 	$(BIN)/lint-imports
 
 bench: .venv/ready-dev
-	$(BIN)/python benchmarks/step.py
+	$(BIN)/nicegan bench
 
 clean:
 	rm -rf .venv demo runs

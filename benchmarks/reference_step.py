@@ -1,5 +1,10 @@
 """A plain transcription of the published NICE-GAN step, to measure against. Written from the method's description.
 
+Any file that defines these two can take its place (`nicegan bench --reference FILE`):
+
+    ReferenceStep(base_channels, blocks, depth, device)         called with images a, b in [-1, 1]; modules(): its nets
+    ReferenceTranslation(base_channels, blocks, depth, device)  called with one image of domain A
+
 Everything is done the straightforward way: every statistic of a normalisation is a pass of its own, spectrally
 normalised weights are divided (and iterated) at every pass, all heads run for every encoding, gradients are left
 on everywhere, and the discriminator phase builds the generators' graphs and throws them away.
@@ -142,6 +147,9 @@ class ReferenceStep:
         self.g_optim = torch.optim.Adam(generators, lr=1e-4, betas=(0.5, 0.999), weight_decay=1e-4)
         self.d_optim = torch.optim.Adam(discriminators, lr=1e-4, betas=(0.5, 0.999), weight_decay=1e-4)
 
+    def modules(self) -> tuple[nn.Module, ...]:
+        return self.gen_a, self.gen_b, self.dis_a, self.dis_b
+
     def __call__(self, real_a: Tensor, real_b: Tensor) -> None:
         self.discriminator_phase(real_a, real_b)
         self.generator_phase(real_a, real_b)
@@ -169,3 +177,15 @@ class ReferenceStep:
         loss = towards(tuple(judged_a), 1) + towards(tuple(judged_b), 1) + 10 * cycle + 10 * rebuilt
         loss.backward()
         self.g_optim.step()
+
+
+class ReferenceTranslation:
+    """Translation as published: the whole discriminator runs, for the sake of the latent."""
+
+    def __init__(self, ch: int = 64, blocks: int = 6, depth: int = 7, device: str = "cpu") -> None:
+        self.gen_b = PlainGenerator(ch, blocks).to(device).eval()
+        self.dis_a = PlainDiscriminator(ch, depth).to(device).eval()
+
+    @torch.no_grad()
+    def __call__(self, image: Tensor) -> Tensor:
+        return self.gen_b(self.dis_a(image)[3])

@@ -23,6 +23,7 @@ from nicegan import geometry
 
 Head = Literal["cam", "local", "global"]
 Player = Literal["discriminator", "generator", "both"]
+Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 Folder = Annotated[Path, AfterValidator(Path.absolute)]  # so that a run can be resumed from anywhere
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
@@ -142,7 +143,7 @@ class RunConfig(Frozen):
     average_decay: Fraction = 0.999
     """Decay of the averaged (EMA) weights that the model is made of."""
 
-    precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
+    precision: Precision = "auto"
     """Arithmetic; auto means tf32 on an NVIDIA GPU and float32 elsewhere."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps ..."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import NamedTuple
 import torch
 
 from nicegan.errors import ConfigError
-
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # the names of mallopt(3)
 
@@ -31,7 +31,15 @@ class Machine(NamedTuple):
     def __str__(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else processor_name()
         threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
-        return f"{name}{threads}, {self.precision}"
+        slow = " (emulated: this CPU has no bfloat16 arithmetic, float32 is faster)" if self.emulates() else ""
+        return f"{name}{threads}, {self.precision}{slow}"
+
+    def emulates(self) -> bool:
+        """Whether bfloat16 is asked of an x86 CPU that has no instructions for it."""
+        if self.precision != "bfloat16" or self.device.type != "cpu" or platform.machine() != "x86_64":
+            return False
+        listing = Path("/proc/cpuinfo")
+        return listing.is_file() and not {"avx512_bf16", "amx_bf16"} & set(listing.read_text().split())
 
 
 def processor_name() -> str:
@@ -53,7 +61,7 @@ def keep_freed_memory() -> None:
         library.mallopt(M_TRIM_THRESHOLD, -1)
 
 
-def choose_machine(device: str, precision: str, num_threads: int = 0) -> Machine:
+def choose_machine(device: str, precision: str, num_threads: int = 0, auto_on_gpu: str = "tf32") -> Machine:
     """Resolve "auto"; switch TensorFloat-32 on or off; set the number of CPU threads unless it is 0.
 
     Raises:
@@ -63,7 +71,7 @@ def choose_machine(device: str, precision: str, num_threads: int = 0) -> Machine
     if num_threads:
         torch.set_num_threads(num_threads)
     if precision == "auto":
-        precision = "tf32" if chosen.type == "cuda" else "float32"
+        precision = auto_on_gpu if chosen.type == "cuda" else "float32"
     if precision == "tf32" and chosen.type != "cuda":
         raise ConfigError(f"precision tf32 is for NVIDIA GPUs, and this run is on {chosen.type}: use float32 or auto")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "float32"
@@ -86,3 +94,24 @@ def choose_device(device: str) -> torch.device:
         there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         raise ConfigError(f"device {device!r} cannot be used here; there is {', '.join(there)}") from None
     return chosen
+
+
+def process_bytes() -> int:
+    """Memory that this process holds now; 0 where the system does not tell."""
+    listing = Path("/proc/self/statm")
+    return int(listing.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if listing.is_file() else 0
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Memory that this process can have in all: what it holds and what is free; None where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    listing = Path("/proc/meminfo")
+    if device.type != "cpu" or not listing.is_file():
+        return None
+    available = next(line for line in listing.read_text().splitlines() if line.startswith("MemAvailable:"))
+    free = int(available.split()[1]) * 1024
+    limit = Path("/sys/fs/cgroup/memory.max")  # of a container
+    if limit.is_file() and (text := limit.read_text().strip()).isdigit():
+        free = min(free, int(text) - int(limit.with_name("memory.current").read_text()))
+    return free + process_bytes()

@@ -9,7 +9,7 @@ import tyro
 from pydantic import Field, PositiveInt
 
 from nicegan.cli.parse import parse
-from nicegan.config import Frozen
+from nicegan.config import Frozen, Precision
 
 
 class TranslateArguments(Frozen):
@@ -34,6 +34,8 @@ class TranslateArguments(Frozen):
     """Images of one size to translate together."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 ..."""
+    precision: Precision = "auto"
+    """Arithmetic; auto means bfloat16 on an NVIDIA GPU and float32 elsewhere."""
 
 
 def run(arguments: list[str]) -> int:
@@ -48,7 +50,7 @@ def run(arguments: list[str]) -> int:
     from nicegan.training.records import say
 
     console = Console(stderr=True)
-    translator = load(given.model, given.device)
+    translator = load(given.model, given.device, given.precision)
     with bar(console, "translating") as progress:
         written = translate_files(
             translator,

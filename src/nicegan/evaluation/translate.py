@@ -16,7 +16,7 @@ from nicegan.data.augment import to_network, to_pixels
 from nicegan.data.folders import upright_rgb
 from nicegan.errors import CheckpointError, ConfigError
 from nicegan.geometry import SMALLEST_LATENT_SIDE, next_multiple
-from nicegan.machine import choose_device
+from nicegan.machine import Machine, choose_machine
 from nicegan.model_file import Model, load_model
 from nicegan.models.domain import translate
 from nicegan.models.encoder import spread_heatmap
@@ -32,13 +32,14 @@ class Translator:
 
     Args:
         model: as read by `nicegan.model_file.load_model`.
-        device: where to compute.
+        machine: where to compute, and in which precision.
     """
 
-    def __init__(self, model: Model, device: torch.device) -> None:
+    def __init__(self, model: Model, machine: Machine) -> None:
         self.card = model.card
-        self.device = device
-        self.paths = model.paths.to(device).eval().requires_grad_(False)  # noqa: FBT003
+        self.machine = machine
+        self.device = machine.device
+        self.paths = model.paths.to(machine.device).eval().requires_grad_(False)  # noqa: FBT003
 
     @overload
     def translate(self, image: Image.Image, to: DomainName) -> Image.Image: ...
@@ -110,7 +111,9 @@ class Translator:
         rows, columns = (reflected(side, max(next_multiple(side, unit), smallest)) for side in (height, width))
         image = image.to(self.device, torch.float32)[:, :, rows[:, None], columns]
         top, left = (len(rows) - height) // 2, (len(columns) - width) // 2
-        return networks(image, to)[:, :, top : top + height, left : left + width]
+        with self.machine.autocast():
+            out = networks(image, to).float()
+        return out[:, :, top : top + height, left : left + width]
 
 
 def reflected(side: int, padded: int) -> Tensor:
@@ -125,16 +128,17 @@ def _known(domain: str) -> DomainName:
     return domain  # pyright: ignore[reportReturnType]
 
 
-def load(model: str | os.PathLike[str], device: str = "auto") -> Translator:
+def load(model: str | os.PathLike[str], device: str = "auto", precision: str = "auto") -> Translator:
     """Load a trained translator.
 
     Args:
         model: a run folder or a model.safetensors.
         device: "auto" takes an NVIDIA GPU if there is one; or "cpu", "cuda", "cuda:1" ...
+        precision: "auto" means bfloat16 on an NVIDIA GPU and float32 elsewhere; or "float32", "tf32", "bfloat16".
 
     Raises:
         CheckpointError: there is no model there, or it cannot be read.
-        ConfigError: no such device.
+        ConfigError: no such device, or a precision that it does not have.
     """
     path = Path(model)
     if path.is_dir():
@@ -143,4 +147,4 @@ def load(model: str | os.PathLike[str], device: str = "auto") -> Translator:
             raise CheckpointError(f"{path.parent} holds no {MODEL_FILE}: it is not a run, or has no checkpoint yet")
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist: name a run folder or a model.safetensors")
-    return Translator(load_model(path), choose_device(device))
+    return Translator(load_model(path), choose_machine(device, precision, auto_on_gpu="bfloat16"))

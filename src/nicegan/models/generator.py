@@ -112,7 +112,6 @@ class Generator(nn.Module):
         self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(num_blocks))
         self.ups = nn.Sequential(*(Up(width >> i) for i in range(num_ups)))
         self.exit = ReflectConv2d(width >> num_ups, 3, 7, bias=False)
-        self.to(memory_format=torch.channels_last)  # as the encoder's features come
 
     def forward(self, latent: Latent) -> Image:
         x = self.entry(latent)  # (n, 2c, h/4, w/4)

@@ -64,7 +64,7 @@ class _Convolve(torch.autograd.Function):
         wanted = list(ctx.needs_input_grad[:3])
         grad_x, grad_weight, grad_bias = torch.ops.aten.convolution_backward(
             grad_outputs[0], padded, weight.to(dtype), [weight.shape[0]],
-            ctx.stride, [0, 0], [1, 1], False, [0, 0], 1, wanted,
+            ctx.stride, [0, 0], [1, 1], False, [0, 0], 1, wanted,  # noqa: FBT003
         )  # fmt: skip
         if padding and grad_x is not None:
             grad_x = torch.ops.aten.reflection_pad2d_backward(grad_x, _blank(ctx.shape, 0, grad_x), [padding] * 4)
@@ -103,6 +103,8 @@ class ReflectConv2d(nn.Conv2d):
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, *, bias: bool) -> None:
         super().__init__(in_channels, out_channels, kernel_size, bias=bias)
         self.reach = kernel_size // 2
+        # Channels last, as the features come from the encoder.
+        self.weight = nn.Parameter(self.weight.detach().contiguous(memory_format=torch.channels_last))
 
     def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c_out h w"]:
         return convolve(input, self.weight, self.bias, padding=self.reach)

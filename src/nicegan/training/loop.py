@@ -22,6 +22,7 @@ from nicegan.shapes import Image, Terms
 from nicegan.training.average import update_average
 from nicegan.training.data import TrainingData
 from nicegan.training.interrupt import StopRequest
+from nicegan.training.memory import shortage
 from nicegan.training.records import MetricsWriter, ProgressLine, describe_origin, say, summarised
 from nicegan.training.samples import save_grid, translated
 from nicegan.training.schedule import average_weight, learning_rate
@@ -51,11 +52,11 @@ class Outcome(NamedTuple):
 
 def update(phase: Phase, optimizer: torch.optim.Optimizer, batch: Batch, machine: Machine) -> Terms:
     """One update of one phase; returns its terms."""
-    optimizer.zero_grad(set_to_none=True)
     with machine.autocast():
         terms = phase(batch)
     total(terms).backward()
     optimizer.step()
+    optimizer.zero_grad(set_to_none=True)  # their memory serves the next phase
     phase.after_update()
     return terms
 
@@ -92,6 +93,8 @@ class Run:
                 config, lambda what, done, count: status.update(f"decoding {what}: {done}/{count}")
             )
         self.folder.claim(config, describe_origin(str(self.machine)))
+        if warning := shortage(config, self.machine):
+            say(console, f"warning: {warning}")
         self.state = new_state(config, self.machine.device)
         self._restore()
         self.metrics = MetricsWriter(self.folder, self.state.step)

@@ -1,0 +1,1 @@
+"""Speed and memory, measured: sides that take turns, against a plain reference and against the machine's own limit."""

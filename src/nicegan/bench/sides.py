@@ -1,0 +1,124 @@
+"""The sides of each measurement: our step and translation, a plain reference's, and one bare convolution."""
+
+from __future__ import annotations
+
+import importlib.util
+import resource
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nicegan.bench.count import flops, kept_bytes
+from nicegan.bench.turns import Side
+from nicegan.config import RunConfig
+from nicegan.errors import ConfigError
+from nicegan.evaluation.translate import Translator
+from nicegan.machine import choose_machine
+from nicegan.methods.base import Batch
+from nicegan.methods.build import build_translation_paths
+from nicegan.model_file import Model, ModelCard
+from nicegan.training.loop import train_step
+from nicegan.training.state import new_state
+
+
+def step(config: RunConfig) -> Side:
+    """A training step, on images that are at hand."""
+    machine = choose_machine(config.device, config.precision, config.num_threads)
+    state = new_state(config, machine.device)
+    batch = Batch(*(_noise(config, machine.device) for _ in "ab"))
+
+    def work() -> object:
+        return train_step(state, batch, config, machine)
+
+    return Side(work, lambda: _facts_of_step(work, state.method.domains), machine.device.type == "cuda")
+
+
+def reference_step(config: RunConfig, device: str, file: Path) -> Side:
+    """The step of the reference in `file`; see `benchmarks/reference_step.py` for what such a file defines."""
+    network, on_gpu = config.network, _prepare(device)
+    reference = _load(file).ReferenceStep(network.base_channels, network.blocks, network.depth, device)
+    a, b = (_noise(config, torch.device(device)) for _ in "ab")
+    return Side(lambda: reference(a, b), lambda: _facts_of_step(lambda: reference(a, b), reference.modules()), on_gpu)
+
+
+def _translator(config: RunConfig, precision: str) -> Translator:
+    torch.manual_seed(config.seed)
+    machine = choose_machine(config.device, precision, config.num_threads)
+    card = ModelCard(network=config.network, image_size=config.size, step=0, origin="benchmark")
+    return Translator(Model(card, build_translation_paths(config.network, config.size)), machine)
+
+
+def translation(config: RunConfig, precision: str) -> Side:
+    """A batch of images through a model, files excluded."""
+    translator = _translator(config, precision)
+    image = _noise(config, translator.device)
+    return Side(lambda: translator.translate(image, "B"), peak, translator.device.type == "cuda")
+
+
+def difference(config: RunConfig, precisions: tuple[str, str]) -> float:
+    """How far translations in two precisions are apart, as the mean over pixels of values in [0, 255]."""
+    image = _noise(config, torch.device("cpu"))
+    one, other = (_translator(config, precision).translate(image, "B") for precision in precisions)
+    return (one - other).abs().mean().item() * 127.5
+
+
+def reference_translation(config: RunConfig, device: str, file: Path) -> Side:
+    """The same by the reference, one image at a time as the published code does it."""
+    network, on_gpu = config.network, _prepare(device)
+    reference = _load(file).ReferenceTranslation(network.base_channels, network.blocks, network.depth, device)
+    images = _noise(config, torch.device(device)).split(1)
+    return Side(lambda: [reference(image) for image in images], peak, on_gpu)
+
+
+def convolution(config: RunConfig, precision: str) -> Side:
+    """The convolution that most of the arithmetic goes into: 3x3 in the generator's body. Sets the floor."""
+    machine = choose_machine(config.device, precision, config.num_threads)
+    width = config.network.base_channels << config.network.shared_layers
+    height, breadth = (side >> config.network.shared_layers for side in config.size)
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    # Two images a direction, as reconstruction and cycle run through a generator together.
+    x = torch.randn(2 * config.batch_size, width, height + 2, breadth + 2, device=machine.device, dtype=dtype)
+    weight = torch.randn(width, width, 3, 3, device=machine.device, dtype=dtype)
+    x, weight = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, weight))
+
+    def work() -> Tensor:
+        with torch.no_grad():
+            return F.conv2d(x, weight)
+
+    return Side(work, lambda: {"flops": flops(work)}, machine.device.type == "cuda")
+
+
+def peak() -> dict[str, float]:
+    """The most memory this process has held; on a GPU, the most that PyTorch allocated there."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return {"peak_bytes": torch.cuda.max_memory_allocated()}
+    return {"peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+
+
+def _facts_of_step(work: Any, modules: Any) -> dict[str, float]:
+    most = peak()  # before the counting adds to it
+    kept = {f"kept_{name}": size for name, size in kept_bytes(work, modules)._asdict().items()}
+    return {**most, **kept, "flops": flops(work)}
+
+
+def _noise(config: RunConfig, device: torch.device) -> Tensor:
+    return torch.rand(config.batch_size, 3, *config.size, device=device) * 2 - 1
+
+
+def _prepare(device: str) -> bool:
+    """TensorFloat-32 for a reference on a GPU, as most people run it; our own allocator's settings are not for it."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    return torch.device(device).type == "cuda"
+
+
+def _load(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reference", file)
+    if spec is None or spec.loader is None or not file.is_file():
+        raise ConfigError(f"{file}: not a Python file that defines a reference")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

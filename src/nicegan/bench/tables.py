@@ -1,0 +1,58 @@
+"""The results of a benchmark as a table for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+Row = dict[str, Any]
+
+
+def tables(results: dict[str, Any]) -> list[Table]:
+    """One table for each part that was measured."""
+    drawn = {
+        "step": ("training step", _step_row, ("seconds (range)", "x faster", "x floor", "kept MiB", "peak GiB")),
+        "translation": ("translation", _speed_row, ("seconds (range)", "images/s", "x faster")),
+        "data": ("training images from the cache", _speed_row, ("seconds (range)", "images/s", "x faster")),
+        "start-up": ("start-up", lambda row: (_seconds(row),), ("seconds (range)",)),
+    }
+    found = []
+    for part, (title, columns_of, names) in drawn.items():
+        if part not in results:
+            continue
+        rows = dict(results[part])
+        table = Table(title=f"{title}: {rows.pop('settings')}", title_justify="left")
+        table.add_column("")
+        for name in names:
+            table.add_column(name, justify="right")
+        for name, row in rows.items():
+            table.add_row(name, *(columns_of(row) if isinstance(row, dict) else (f"{row:.3f}",)))
+        found.append(table)
+    return found
+
+
+def _seconds(row: Row) -> str:
+    seconds = row["seconds"]
+    digits = 4 if seconds["median"] < 0.1 else 2
+    return f"{seconds['median']:.{digits}f} ({seconds['min']:.{digits}f} to {seconds['max']:.{digits}f})"
+
+
+def _step_row(row: Row) -> tuple[str, ...]:
+    kept, peak = row.get("kept_activations"), row.get("peak_bytes")
+    if kept is not None and "activations_ratio" in row:
+        kept_text = f"{kept / 2**20:.0f} ({row['activations_ratio']:.2f} of it)"
+    else:
+        kept_text = f"{kept / 2**20:.0f}" if kept is not None else ""
+    peak_text = (
+        f"{peak / 2**30:.1f}" if peak is not None else f"{row['flops'] / row['seconds']['median'] / 1e12:.2f} TFLOP/s"
+    )
+    return _seconds(row), _number(row, "times_faster"), _number(row, "times_floor"), kept_text, peak_text
+
+
+def _speed_row(row: Row) -> tuple[str, ...]:
+    return _seconds(row), f"{row['images_per_second']:.1f}", _number(row, "times_faster")
+
+
+def _number(row: Row, name: str) -> str:
+    return f"{row[name]:.2f}" if name in row else ""

@@ -1,0 +1,144 @@
+"""How much memory training takes at its peak, found without taking it: one step on tensors that have no data."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from nicegan.config import RunConfig
+from nicegan.geometry import too_small
+from nicegan.machine import Machine, free_bytes, process_bytes
+from nicegan.methods.base import Batch, Method, Phase, total
+from nicegan.methods.build import build_method
+
+ADAM_STATES = 2  # tensors as large as the weights: running mean and running square
+CPU_FRAGMENTATION = 1.3  # memory of activations per byte of them, measured (benchmarks/results/memory.md)
+
+
+class Need(NamedTuple):
+    """Bytes at the peak of training: of what lasts from step to step, and of what a step adds to it."""
+
+    lasting: int
+    passing: int
+
+    @property
+    def total(self) -> int:
+        return self.lasting + self.passing
+
+    def __str__(self) -> str:
+        return f"{self.total / 2**30:.1f} GiB"
+
+
+class _Ledger(TorchDispatchMode):
+    """Bytes of the tensors that are made while it is on and still alive, and the most there were at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive = self.peak = 0
+        self.known: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor):
+                self._enter(tensor.untyped_storage())
+        return result
+
+    def _enter(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key not in self.known:
+            self.known.add(key)
+            self.alive += storage.nbytes()
+            self.peak = max(self.peak, self.alive)
+            weakref.finalize(storage, self._leave, key, storage.nbytes())
+
+    def _leave(self, key: int, size: int) -> None:
+        self.known.discard(key)
+        self.alive -= size
+
+
+def predict(config: RunConfig, machine: Machine) -> Need:
+    """What training with these settings will need on this machine, the process itself included.
+
+    Within 15 % of what was measured on CPUs (benchmarks/results/memory.md). On a GPU: of what PyTorch allocates.
+    """
+    with FakeTensorMode(), torch.device(machine.device):
+        method = build_method(config.network, config.loss, config.size)
+        images = Batch(*(torch.empty(config.batch_size, 3, *config.size) for _ in "ab"))
+        lasting = _lasting(method)
+        peaks = [_passing(phase, images, machine) for phase in method.phases]
+    if machine.device.type == "cpu":
+        lasting += process_bytes()
+    return Need(lasting, max(peaks))
+
+
+def _lasting(method: Method) -> int:
+    """Weights, their averages, and the optimizers' states."""
+    tensors = [*method.translation_paths().state_dict().values()]
+    tensors += [tensor for domain in method.domains for tensor in domain.state_dict().values()]
+    learned = [parameter for phase in method.phases for parameter in phase.parameters()]
+    return _size(tensors) + ADAM_STATES * _size(learned)
+
+
+def _passing(phase: Phase, images: Batch, machine: Machine) -> int:
+    """Gradients, and everything else alive at the worst moment of a phase."""
+    with _Ledger() as ledger:
+        with machine.autocast():
+            terms = phase(images)
+        total(terms).backward()
+    gradients = _size(phase.parameters())
+    for parameter in phase.parameters():
+        parameter.grad = None
+    if machine.device.type != "cpu":
+        return ledger.peak
+    return gradients + int(CPU_FRAGMENTATION * max(0, ledger.peak - gradients))
+
+
+def _size(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def shortage(config: RunConfig, machine: Machine) -> str | None:
+    """What will not fit, and the nearest settings that would; None if all fits or the machine does not tell."""
+    free = free_bytes(machine.device)
+    if free is None or _generous(config) <= free or (need := predict(config, machine)).total <= free:
+        return None
+    text = f"training will need about {need} and {free / 2**30:.1f} GiB are free"
+    for flag, smaller in _smaller(config):
+        if (enough := predict(smaller, machine)).total <= free:
+            return f"{text}: {flag} would fit ({enough})"
+    width = config.network.base_channels // 2
+    return f"{text}, and no smaller batch or image would fit: try --network.base-channels {width}"
+
+
+def _generous(config: RunConfig) -> int:
+    """Bytes that are surely enough, by a rule that takes no seconds: about twice the need of every recipe."""
+    with torch.device("meta"):
+        lasting = _lasting(build_method(config.network, config.loss, config.size))
+    network, (height, width) = config.network, config.size
+    maps = 16 * (network.blocks + 2)  # as large as the image and base_channels deep
+    return 2 * lasting + 4 * maps * network.base_channels * config.batch_size * height * width
+
+
+def _smaller(config: RunConfig) -> Iterator[tuple[str, RunConfig]]:
+    """Half the batch, and half of that, to one image; then smaller images, as flags and as settings."""
+    batch_size = config.batch_size
+    while batch_size > 1:
+        batch_size //= 2
+        yield f"--batch-size {batch_size}", config.model_copy(update={"batch_size": batch_size})
+    network, unit = config.network, 1 << config.network.shared_layers
+    size = config.size
+    while True:
+        height, width = size = (size[0] * 3 // 4 // unit * unit, size[1] * 3 // 4 // unit * unit)
+        if too_small(height, width, network.depth, network.shared_layers, network.classifiers):
+            return
+        flags = f"--image-size {' '.join(map(str, size if size[0] != size[1] else size[:1]))}"
+        flags += " --batch-size 1" if config.batch_size > 1 else ""
+        yield flags, config.model_copy(update={"batch_size": 1, "image_size": size})
