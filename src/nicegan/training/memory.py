@@ -124,7 +124,7 @@ def _generous(config: RunConfig) -> int:
         lasting = _lasting(build_method(config.network, config.loss, config.size))
     network, (height, width) = config.network, config.size
     maps = 16 * (network.blocks + 2)  # as large as the image and base_channels deep
-    return 2 * lasting + 4 * maps * network.base_channels * config.batch_size * height * width
+    return 2**30 + 2 * lasting + 4 * maps * network.base_channels * config.batch_size * height * width
 
 
 def _smaller(config: RunConfig) -> Iterator[tuple[str, RunConfig]]:
