@@ -66,11 +66,11 @@ class SpectralConv2d(nn.Conv2d):
     def _multiply(self, padded: Tensor, size: tuple[int, int]) -> Tensor:
         """The convolution as one product of matrices. v is one more row of it: W v, and the rank-one term of the
         gradient, take no further pass over the weight."""
-        with torch.autocast(padded.device.type, enabled=False):
-            patches = F.unfold(padded.float(), 4, stride=self.stride).transpose(1, 2)  # (n, positions, c * 16)
-            rows = torch.cat([patches.flatten(0, 1), self.norm.v[None]])
-            products = F.linear(rows, self.weight.flatten(1))
-            out = self._scaled(products[:-1], torch.dot(self.norm.u.clone(), products[-1]), (-1,))
+        patches = F.unfold(padded, 4, stride=self.stride).transpose(1, 2)  # (n, positions, c * 16)
+        rows = torch.cat([patches.flatten(0, 1), self.norm.v[None].to(patches.dtype)])
+        products = F.linear(rows, self.weight.flatten(1))
+        sigma = torch.dot(self.norm.u.clone(), products[-1].to(self.norm.u.dtype))
+        out = self._scaled(products[:-1], sigma.to(products.dtype), (-1,))
         return out.unflatten(0, (-1, *size)).permute(0, 3, 1, 2)
 
     def _scaled(self, out: Tensor, sigma: Tensor, per_channel: tuple[int, ...]) -> Tensor:
