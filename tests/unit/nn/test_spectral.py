@@ -20,9 +20,16 @@ def test_sigma_is_the_largest_singular_value() -> None:
     torch.testing.assert_close(layer.norm(layer.weight).detach(), largest)
 
 
-@pytest.mark.parametrize("side", [4, 32], ids=["the output is smaller", "the weight is smaller"])
+@pytest.mark.parametrize(
+    ("side", "limit"),
+    [(4, 1 << 16), (32, 1 << 16), (4, 10)],
+    ids=["the output is smaller", "the weight is smaller", "one product of matrices"],
+)
 @pytest.mark.parametrize("bias", [True, False])
-def test_outputs_and_gradients_equal_torchs_layer(side: int, bias: bool) -> None:
+def test_outputs_and_gradients_equal_torchs_layer(
+    side: int, limit: int, bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spectral, "WEIGHTS_PER_POSITION", limit)
     ours = converged(SpectralConv2d(8, 8, stride=1, bias=bias))
     theirs = nn.utils.spectral_norm(nn.Conv2d(8, 8, 4, bias=bias))
     names = {"weight_orig": ours.weight, "weight_u": ours.norm.u, "weight_v": ours.norm.v}
