@@ -21,7 +21,9 @@ def kept_bytes(step: Callable[[], object], modules: Iterable[nn.Module]) -> Kept
     """Each storage counts once and the weights themselves do not; a tensor shaped like a weight is a copy of one."""
     weights = [parameter for module in modules for parameter in module.parameters()]
     addresses = {weight.untyped_storage().data_ptr() for weight in weights}
+    matrices = [weight.flatten(1) for weight in weights if weight.ndim > 1]
     shapes = {weight.shape for weight in weights if weight.ndim > 1}
+    shapes |= {form.shape for matrix in matrices for form in (matrix, matrix.t())}
     seen: dict[int, tuple[int, bool]] = {}
     alive = []  # a freed storage's address could be used again
 

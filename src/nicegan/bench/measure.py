@@ -97,7 +97,7 @@ def measure_translation(plan: Plan) -> Part:
         against = _against(measured, result) if name != "reference" else {}
         speed = plan.config.batch_size / result.median
         part[name] = {**result.as_json(), "images_per_second": speed, **against}
-    part["bfloat16 differs by (of 255, mean)"] = sides.difference(plan.config, precisions(plan))
+    part["mean difference, of 255"] = sides.difference(plan.config, precisions(plan))
     return part
 
 

@@ -14,7 +14,7 @@ def tables(results: dict[str, Any]) -> list[Table]:
     drawn = {
         "step": ("training step", _step_row, ("seconds (range)", "x faster", "x floor", "kept MiB", "peak GiB")),
         "translation": ("translation", _speed_row, ("seconds (range)", "images/s", "x faster")),
-        "data": ("training images from the cache", _speed_row, ("seconds (range)", "images/s", "x faster")),
+        "data": ("training images from the cache", _data_row, ("seconds (range)", "images/s", "x a step's")),
         "start-up": ("start-up", lambda row: (_seconds(row),), ("seconds (range)",)),
     }
     found = []
@@ -23,9 +23,9 @@ def tables(results: dict[str, Any]) -> list[Table]:
             continue
         rows = dict(results[part])
         table = Table(title=f"{title}: {rows.pop('settings')}", title_justify="left")
-        table.add_column("")
+        table.add_column("", no_wrap=True)
         for name in names:
-            table.add_column(name, justify="right")
+            table.add_column(name, justify="right", no_wrap=True)
         for name, row in rows.items():
             table.add_row(name, *(columns_of(row) if isinstance(row, dict) else (f"{row:.3f}",)))
         found.append(table)
@@ -34,7 +34,7 @@ def tables(results: dict[str, Any]) -> list[Table]:
 
 def _seconds(row: Row) -> str:
     seconds = row["seconds"]
-    digits = 4 if seconds["median"] < 0.1 else 2
+    digits = 5 if seconds["median"] < 1e-3 else 4 if seconds["median"] < 0.1 else 2
     return f"{seconds['median']:.{digits}f} ({seconds['min']:.{digits}f} to {seconds['max']:.{digits}f})"
 
 
@@ -52,6 +52,10 @@ def _step_row(row: Row) -> tuple[str, ...]:
 
 def _speed_row(row: Row) -> tuple[str, ...]:
     return _seconds(row), f"{row['images_per_second']:.1f}", _number(row, "times_faster")
+
+
+def _data_row(row: Row) -> tuple[str, ...]:
+    return _seconds(row), f"{row['images_per_second']:.0f}", _number(row, "times_step")
 
 
 def _number(row: Row, name: str) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 
@@ -25,10 +25,7 @@ class Side(NamedTuple):
     is_on_gpu: bool = False
 
 
-class MakeSide(Protocol):
-    """Builds a side, in the side's own process; a function that can be pickled."""
-
-    def __call__(self, **settings: Any) -> Side: ...
+MakeSide = Callable[..., Side]  # builds a side, in the side's own process; a function that can be pickled
 
 
 class Measured(NamedTuple):

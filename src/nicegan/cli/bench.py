@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from pydantic import Field, PositiveInt
@@ -13,6 +14,9 @@ from nicegan.cli.parse import parse
 from nicegan.config import Frozen, Precision
 from nicegan.errors import ConfigError
 from nicegan.recipes import RECIPES, recipe
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PART_NAMES = ("step", "translation", "data", "start-up")
 Part = Literal["step", "translation", "data", "start-up"]
@@ -26,7 +30,7 @@ class BenchArguments(Frozen):
     nicegan bench memory nicegan --image-size 256 --batch-size 4    (predicts; see nicegan bench memory --help)
     """
 
-    parts: Annotated[tuple[Part, ...], tyro.conf.Positional] = PART_NAMES
+    parts: Annotated[tuple[Part, ...], tyro.conf.Positional, Field(min_length=1)] = PART_NAMES
     """What to measure; all of it if nothing is named."""
     recipe: Annotated[str, RECIPE] = "nicegan"
     """The networks."""
@@ -66,41 +70,55 @@ def run(arguments: list[str]) -> int:
     if arguments[:1] == ["memory"]:
         return run_memory(parse(MemoryArguments, arguments[1:], "bench memory"))
     given = parse(BenchArguments, arguments, "bench")
-    config = recipe(given.recipe, image_size=given.image_size, batch_size=given.batch_size, device=given.device)
-    larger = recipe(given.recipe, image_size=given.translation_size, batch_size=given.batch_size, device=given.device)
+    if given.json_file and not given.json_file.absolute().parent.is_dir():
+        raise ConfigError(f"{given.json_file}: there is no such folder")
 
     from rich.console import Console
 
-    from nicegan.bench import measure, tables
+    from nicegan.bench.tables import tables
     from nicegan.training.records import say
 
-    console = Console(stderr=True)
+    results = measure_parts(given, Console(stderr=True))
+    console = Console() if sys.stdout.isatty() else Console(width=110)
+    say(console, f"{results['machine']}, torch {results['versions']['torch']}, commit {results['commit']}")
+    for table in tables(results):
+        console.print(table)
+    if given.json_file:
+        given.json_file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def measure_parts(given: BenchArguments, console: Console) -> dict[str, Any]:
+    """The results of all parts that were asked for."""
+    from nicegan.bench import measure
+    from nicegan.training.records import say
+
     reference = given.reference if given.reference.is_file() else None
     if reference is None and given.reference != BenchArguments().reference:
         raise ConfigError(f"{given.reference} does not exist: name a file like benchmarks/reference_step.py")
     if reference is None:
-        say(
-            console, f"no {given.reference} here: nothing to compare with (run this in a checkout, or name --reference)"
-        )
+        say(console, f"no {given.reference} here: nothing to compare with (run in a checkout, or name --reference)")
     measures = {
-        "step": (measure.measure_step, config),
-        "translation": (measure.measure_translation, larger),
-        "data": (measure.measure_data, config),
-        "start-up": (measure.measure_start_up, config),
+        "step": (measure.measure_step, given.image_size),
+        "translation": (measure.measure_translation, given.translation_size),
+        "data": (measure.measure_data, given.image_size),
+        "start-up": (measure.measure_start_up, given.image_size),
     }
-    results: dict[str, Any] = measure.surroundings(config)
+    plans = {}
+    for part in given.parts:  # all settings are checked before minutes are spent
+        do, size = measures[part]
+        config = recipe(given.recipe, image_size=size, batch_size=given.batch_size, device=given.device)
+        plans[part] = do, config
+    results = measure.surroundings(next(iter(plans.values()))[1])
     with console.status("") as status:
-        for part in given.parts:
-            do, settings = measures[part]
-            results[part] = do(measure.Plan(settings, reference, given.rounds, status.update))
-            results[part]["settings"] = f"{given.recipe}, {settings.size[0]} px, batch {settings.batch_size}"
-            if given.json_file:
-                given.json_file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    show = Console()
-    say(show, f"{results['machine']}, torch {results['versions']['torch']}, commit {results['commit']}")
-    for table in tables.tables(results):
-        show.print(table)
-    return 0
+        for part, (do, config) in plans.items():
+            results[part] = do(measure.Plan(config, reference, given.rounds, status.update))
+            results[part]["settings"] = f"{given.recipe}, {config.size[0]} px, batch {config.batch_size}"
+    if {"step", "data"} <= set(results):
+        steps = [side["seconds"]["median"] for name, side in results["step"].items() if name.startswith("nicegan")]
+        eaten = 2 * given.batch_size / min(steps)
+        results["data"]["one core"]["times_step"] = results["data"]["one core"]["images_per_second"] / eaten
+    return results
 
 
 def run_memory(given: MemoryArguments) -> int:

@@ -16,14 +16,15 @@ def inputs(kernel: int = 3) -> list[Tensor]:
 
 
 def plain(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int) -> Tensor:
-    return F.conv2d(F.pad(x, (padding,) * 4, mode="reflect") if padding else x, weight, bias, stride)
+    padded = F.pad(x, [padding] * 4, mode="reflect") if padding else x
+    return F.conv2d(padded, weight, bias, (stride, stride))
 
 
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (4, 2, 1), (1, 1, 0), (7, 1, 3)])
 def test_values_and_gradients_equal_torchs(kernel: int, stride: int, padding: int) -> None:
     tensors = inputs(kernel)
     ours = convolve(*tensors, stride=(stride, stride), padding=padding)
-    expected = plain(*tensors, stride, padding)
+    expected = plain(*tensors, stride=stride, padding=padding)
     torch.testing.assert_close(ours, expected)
     weight = torch.randn_like(ours)
     wanted = torch.autograd.grad((expected * weight).sum(), tensors)
