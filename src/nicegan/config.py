@@ -157,6 +157,10 @@ class RunConfig(Frozen):
     """Steps between checkpoints."""
     keep: Annotated[int, Field(ge=1)] = 3
     """Checkpoints to keep, the newest ones; the best one stays as well."""
+    on_nan: Literal["stop", "rollback"] = "stop"
+    """When a loss or gradient is no finite number: stop, or go back to the last checkpoint and on with other images."""
+    max_rollbacks: Annotated[int, Field(ge=1)] = 3
+    """How often a run may go back before it stops."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -181,7 +185,19 @@ class RunConfig(Frozen):
 
 
 # What a resumed run may change: where and how long it runs and how often it reports, not what it is.
-CHANGEABLE = frozenset({"steps", "device", "num_threads", "log_every", "sample_every", "checkpoint_every", "keep"})
+CHANGEABLE = frozenset(
+    {
+        "steps",
+        "device",
+        "num_threads",
+        "log_every",
+        "sample_every",
+        "checkpoint_every",
+        "keep",
+        "on_nan",
+        "max_rollbacks",
+    }
+)
 
 
 def differences(old: Frozen, new: Frozen, prefix: str = "") -> dict[str, tuple[Any, Any]]:

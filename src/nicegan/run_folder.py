@@ -27,6 +27,7 @@ class RunFolder:
         self.latest = root / "latest"
         self.best = root / "best"
         self.model = root / "model.safetensors"
+        self.problem = root / "problem.json"
 
     def read_description(self) -> dict[str, Any]:
         """The content of config.json: the configuration, and what it first ran on.

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from nicegan.cli import bench, train
 from nicegan.cli.demo import DemoArguments
 from nicegan.cli.import_ import ImportArguments
 from nicegan.cli.parse import parse
-from nicegan.cli.train import read_arguments
 from nicegan.cli.translate import TranslateArguments
 from nicegan.config import NetworkConfig, RunConfig
 from nicegan.methods.build import build_method
@@ -19,6 +19,7 @@ from nicegan.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+READERS = {"train": train.read_arguments, "bench": bench.read_arguments}
 KINDS = {"demo": DemoArguments, "import": ImportArguments, "translate": TranslateArguments}
 
 
@@ -35,8 +36,8 @@ def test_every_shown_command_is_accepted(command: str, tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     RunFolder(Path("runs/mine")).claim(RunConfig(), {})
     _, name, *arguments = shlex.split(command)
-    if name == "train":
-        read_arguments(arguments)
+    if name in READERS:
+        READERS[name](arguments)
     else:
         parse(KINDS[name], arguments, name)
 

@@ -67,9 +67,9 @@ class MemoryArguments(Frozen):
 
 def run(arguments: list[str]) -> int:
     """Measure, or predict; returns the exit code."""
-    if arguments[:1] == ["memory"]:
-        return run_memory(parse(MemoryArguments, arguments[1:], "bench memory"))
-    given = parse(BenchArguments, arguments, "bench")
+    given = read_arguments(arguments)
+    if isinstance(given, MemoryArguments):
+        return run_memory(given)
     if given.json_file and not given.json_file.absolute().parent.is_dir():
         raise ConfigError(f"{given.json_file}: there is no such folder")
 
@@ -86,6 +86,13 @@ def run(arguments: list[str]) -> int:
     if given.json_file:
         given.json_file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return 0
+
+
+def read_arguments(arguments: list[str]) -> BenchArguments | MemoryArguments:
+    """What to measure, or what to predict."""
+    if arguments[:1] == ["memory"]:
+        return parse(MemoryArguments, arguments[1:], "bench memory")
+    return parse(BenchArguments, arguments, "bench")
 
 
 def measure_parts(given: BenchArguments, console: Console) -> dict[str, Any]:

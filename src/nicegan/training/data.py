@@ -13,11 +13,12 @@ from nicegan.config import RunConfig
 from nicegan.data.augment import crops, to_network
 from nicegan.data.cache import ImageStore, open_images
 from nicegan.data.folders import find_dataset, listing
-from nicegan.data.stream import Shard, picks
+from nicegan.data.stream import Pick, Shard, picks
 from nicegan.errors import DataError
 from nicegan.methods.base import Batch
 
 NUM_SAMPLES = 4  # images a domain in a sample grid
+DETOUR = 0x9E3779B97F4A7C15  # added to the seed after a rollback; any large odd number would do
 NUM_SCORED = 64  # images a domain in a score
 
 Progress = Callable[[str, int, int], None]  # what, done, total
@@ -49,27 +50,35 @@ class TrainingData:
         self.stores = (train_a, train_b)
         self.scored = Batch(*(to_network(torch.from_numpy(np.array(store.pixels))) for store in scored))
 
-    def batch(self, step: int, device: torch.device) -> Batch:
-        """The images of one step, cropped, flipped and scaled to [-1, 1]."""
-        sides = [self._side(domain, step).to(device, non_blocking=True) for domain in (0, 1)]
-        return Batch(*(to_network(side) for side in sides))
+    def batch(self, step: int, device: torch.device, detour: int = 0) -> Batch:
+        """The images of one step, cropped, flipped and scaled to [-1, 1]; each `detour` is another order."""
+        picked = (
+            crops(self.stores[domain].pixels, self._picks(domain, step, detour), self.config.size) for domain in (0, 1)
+        )
+        return Batch(*(to_network(side.to(device, non_blocking=True)) for side in picked))
+
+    def names(self, step: int, detour: int = 0) -> dict[str, list[str]]:
+        """The files that `batch` draws, by domain."""
+        return {
+            name: [self.stores[domain].names[pick.image] for pick in self._picks(domain, step, detour)]
+            for domain, name in enumerate("AB")
+        }
 
     def samples(self, device: torch.device) -> Batch:
         """The images of the sample grids."""
         return Batch(*(images[:NUM_SAMPLES].to(device) for images in self.scored))
 
-    def _side(self, domain: int, step: int) -> torch.Tensor:
-        config, store = self.config, self.stores[domain]
-        picked = picks(
-            seed=config.seed,
+    def _picks(self, domain: int, step: int, detour: int) -> list[Pick]:
+        config = self.config
+        return picks(
+            seed=(config.seed + detour * DETOUR) % 2**63,
             step=step,
             shard=self.shard,
             domain=domain,
-            num_images=len(store.names),
+            num_images=len(self.stores[domain].names),
             batch_size=config.batch_size,
             margin=config.crop_margin,
         )
-        return crops(store.pixels, picked, config.size)
 
     def _refuse_broken(self, stores: dict[str, ImageStore], count: int) -> None:
         """All broken images of all sets at once, unless they are to be skipped and leave something to train on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shlex
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import torch
 from rich.console import Console
 
+from nicegan.atomic import write_atomically
 from nicegan.config import RunConfig
 from nicegan.errors import TrainingError
 from nicegan.machine import Machine, choose_machine
@@ -21,6 +23,7 @@ from nicegan.run_folder import RunFolder
 from nicegan.shapes import Image, Terms
 from nicegan.training.average import update_average
 from nicegan.training.data import TrainingData
+from nicegan.training.health import CollapseWatch, NotFinite, Watch
 from nicegan.training.interrupt import StopRequest
 from nicegan.training.memory import shortage
 from nicegan.training.records import MetricsWriter, ProgressLine, describe_origin, say, summarised
@@ -36,6 +39,7 @@ from nicegan.training.state import (
     prune,
     save_checkpoint,
     standing,
+    sweep,
 )
 
 SCORE = "score/sliced_wasserstein"
@@ -50,25 +54,35 @@ class Outcome(NamedTuple):
     exit_code: int
 
 
-def update(phase: Phase, optimizer: torch.optim.Optimizer, batch: Batch, machine: Machine) -> Terms:
+def update(  # noqa: PLR0913
+    phase: Phase, optimizer: torch.optim.Optimizer, batch: Batch, machine: Machine, watch: Watch, step: int
+) -> Terms:
     """One update of one phase; returns its terms."""
     with machine.autocast():
         terms = phase(batch)
     total(terms).backward()
+    watch.look(step, phase, terms)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)  # their memory serves the next phase
     phase.after_update()
     return terms
 
 
-def train_step(state: TrainingState, batch: Batch, config: RunConfig, machine: Machine) -> Terms:
-    """Every phase once, then the averaged weights; returns all terms as "phase/domain/term"."""
+def train_step(
+    state: TrainingState, batch: Batch, config: RunConfig, machine: Machine, watch: Watch | None = None
+) -> Terms:
+    """Every phase once, then the averaged weights; returns all terms as "phase/domain/term".
+
+    Raises:
+        NotFinite: a loss or gradient is no finite number; the weights have not seen it (on a GPU, they may have).
+    """
+    watch = watch or Watch()
     rate = learning_rate(state.step, config.steps, config.optimizer.learning_rate)
     terms: Terms = {}
     for phase, optimizer in zip(state.method.phases, state.optimizers, strict=True):
         for group in optimizer.param_groups:
             group["lr"] = rate
-        of_phase = update(phase, optimizer, batch, machine)
+        of_phase = update(phase, optimizer, batch, machine, watch, state.step + 1)
         terms |= {f"{phase.name}/{name}": term.detach() for name, term in of_phase.items()}
     update_average(state.average, state.method.translation_paths(), average_weight(state.step, config.average_decay))
     state.step += 1
@@ -98,30 +112,67 @@ class Run:
         self.state = new_state(config, self.machine.device)
         self._restore()
         self.metrics = MetricsWriter(self.folder, self.state.step)
+        self.watch, self.collapse = Watch(), CollapseWatch(config.loss.adversarial)
         self.samples = self.data.samples(self.machine.device)
         self.untranslated = mean_distance(*self.data.scored, *self.data.scored)
 
     def train(self) -> Outcome:
         """Train to the last step, or until asked to stop."""
         self._announce()
-        state, config = self.state, self.config
-        line = ProgressLine(state.step, config.steps, 2 * config.batch_size, self.console)
+        config = self.config
+        line = ProgressLine(self.state.step, config.steps, 2 * config.batch_size, self.console)
         try:
             with line, StopRequest() as stop:
-                while state.step < config.steps and stop.signal_number is None:
-                    batch = self.data.batch(state.step, self.machine.device)
-                    terms = train_step(state, batch, config, self.machine)
-                    line.advance(state.step)
-                    self._after_step(terms, line)
+                while self.state.step < config.steps and stop.signal_number is None:
+                    try:
+                        self._step(line)
+                    except NotFinite as problem:
+                        self._recover(problem)
+                self.watch.settle()
                 if stop.signal_number is not None and not self._at(config.checkpoint_every):
                     self._write_checkpoint()
         finally:
             self.metrics.close()
         self._conclude(stop)
-        return Outcome(self.folder.root, state.step, stop.exit_code)
+        return Outcome(self.folder.root, self.state.step, stop.exit_code)
+
+    def _step(self, line: ProgressLine) -> None:
+        state, device = self.state, self.machine.device
+        batch = self.data.batch(state.step, device, state.rollbacks)
+        terms = train_step(state, batch, self.config, self.machine, self.watch)
+        line.advance(state.step)
+        self._after_step(terms, line)
+
+    def _recover(self, problem: NotFinite) -> None:
+        """Write down what went wrong; go back to the last checkpoint if that is wanted, else stop."""
+        config, rollbacks = self.config, self.state.rollbacks
+        files = self.data.names(problem.step - 1, rollbacks)
+        facts = {"step": problem.step, "where": problem.where, "files": files, "rollbacks": rollbacks}
+        write_atomically(self.folder.problem, (json.dumps(facts, indent=1) + "\n").encode())
+        place = standing(self.folder.latest, self.folder.checkpoints)
+        kept = f"the last checkpoint is {place}" if place else "no checkpoint was written yet"
+        if config.on_nan == "stop" or rollbacks >= config.max_rollbacks:
+            raise TrainingError(
+                f"{problem}; {kept}, and {self.folder.problem} names the images. Go on with --on-nan rollback, or "
+                "start a new --out with a smaller --optimizer.learning-rate or --precision float32"
+            )
+        for optimizer in self.state.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        if place is None:
+            self.state = new_state(config, self.machine.device)
+        self._restore()
+        self.state.rollbacks = rollbacks + 1
+        self.metrics.close()
+        self.metrics = MetricsWriter(self.folder, self.state.step)
+        say(
+            self.console,
+            f"{problem}; back to step {self.state.step} and on with other images "
+            f"({rollbacks + 1} of {config.max_rollbacks})",
+        )
 
     def _restore(self) -> None:
         """Go on where the run in the folder stands; finish what a kill between a checkpoint and its pointers left."""
+        sweep(self.folder.checkpoints)
         place = standing(self.folder.latest, self.folder.checkpoints)
         if place is None:
             return
@@ -132,6 +183,8 @@ class Run:
 
     def _after_step(self, terms: Terms, line: ProgressLine) -> None:
         due = self._at(self.config.checkpoint_every)
+        if due:
+            self.watch.settle()
         if due or self._at(self.config.log_every):
             self._log(terms, line)
         if self._at(self.config.sample_every) or self.state.step == 1:
@@ -145,25 +198,18 @@ class Run:
 
     def _log(self, terms: Terms, line: ProgressLine) -> None:
         values = {name: term.item() for name, term in terms.items()}
-        self._refuse_nonsense(values)
+        if warning := self.collapse.look(values):
+            say(self.console, f"warning: {warning}")
         rate = self.state.optimizers[0].param_groups[0]["lr"]
         speed = line.images_per_second(self.state.step)
         self.metrics.write(self.state.step, {**values, "learning_rate": rate, "images_per_second": speed})
         line.losses(self.state.step, summarised(values))
 
-    def _refuse_nonsense(self, values: dict[str, float]) -> None:
-        if wrong := [name for name, value in values.items() if not math.isfinite(value)]:
-            where = pointed_at(self.folder.latest)
-            kept = f"the last checkpoint is {where}" if where else "no checkpoint was written yet"
-            raise TrainingError(
-                f"step {self.state.step}: {', '.join(wrong)} is not a finite number; {kept}. "
-                "Start a new --out with a smaller --optimizer.learning-rate or --precision float32"
-            )
-
     def _judge_and_save(self) -> None:
         """Score the averaged networks and write a checkpoint; the best one so far becomes the model."""
         score = self.score()
-        self._refuse_nonsense({SCORE: score})
+        if not math.isfinite(score):
+            raise NotFinite(self.state.step, [SCORE])
         self.metrics.write(self.state.step, {SCORE: score, UNTRANSLATED: self.untranslated})
         better = self.state.best is None or score < self.state.best.score
         if better:

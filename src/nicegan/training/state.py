@@ -27,7 +27,7 @@ from nicegan.methods.build import build_method
 from nicegan.models.domain import TranslationPaths
 from nicegan.training.average import averaged_copy
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 knew no rollbacks
 
 
 @dataclass
@@ -47,6 +47,7 @@ class TrainingState:
     average: TranslationPaths
     step: int = 0
     best: Best | None = None
+    rollbacks: int = 0
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights: "A.generator...", "average.A.generator..."."""
@@ -62,6 +63,7 @@ class TrainingState:
         return {
             "format_version": FORMAT_VERSION,
             "step": self.step,
+            "rollbacks": self.rollbacks,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "best": None if self.best is None else (self.best.step, self.best.score),
             "random": torch.get_rng_state(),
@@ -79,6 +81,7 @@ class TrainingState:
         for optimizer, saved in zip(self.optimizers, memory["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.step = memory["step"]
+        self.rollbacks = memory["rollbacks"]
         self.best = None if memory["best"] is None else Best(*memory["best"])
         torch.set_rng_state(memory["random"])
         if torch.cuda.is_available() and memory["random_cuda"]:
@@ -124,8 +127,7 @@ def save_checkpoint(folder: Path, state: TrainingState) -> Path:
             torch.save(state.memory(), file)
             file.flush()
             os.fsync(file.fileno())
-        if place.exists():  # the same step again, after a resume from before it
-            shutil.rmtree(place)
+        discard(place)  # the same step again, after a resume from before it
         beside.rename(place)
         sync_folder(folder)
     finally:
@@ -143,9 +145,14 @@ def load_checkpoint(place: Path, state: TrainingState) -> None:
         memory = torch.load(place / "state.pt", map_location="cpu", weights_only=True)
         if memory["format_version"] > FORMAT_VERSION:
             raise CheckpointError(f"{place} was written by a newer nicegan (format {memory['format_version']})")
-        state.restore(load_file(place / "weights.safetensors"), memory)
+        state.restore(load_file(place / "weights.safetensors"), migrated(memory))
     except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError, SafetensorError) as problem:
         raise CheckpointError(f"checkpoint {place} cannot be read: {problem}") from None
+
+
+def migrated(memory: dict[str, Any]) -> dict[str, Any]:
+    """What an older format saved, as the present one would have."""
+    return {"rollbacks": 0, **memory} if memory["format_version"] < 2 else memory
 
 
 def point_to(pointer: Path, place: Path, why: str, **facts: Any) -> None:
@@ -177,4 +184,19 @@ def prune(folder: Path, keep: int, spared: set[Path | None]) -> None:
     """Remove all but the newest `keep` checkpoints and the spared ones."""
     for place in whole_checkpoints(folder)[:-keep]:
         if place not in spared:
-            shutil.rmtree(place)
+            discard(place)
+
+
+def discard(place: Path) -> None:
+    """Remove a checkpoint so that no kill leaves half of it under its name."""
+    if place.exists():
+        aside = place.with_name(f".{place.name}.discarded")
+        shutil.rmtree(aside, ignore_errors=True)
+        place.rename(aside)
+        shutil.rmtree(aside)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what kills left of checkpoints that were being written or discarded."""
+    for leftover in folder.glob(".*"):
+        shutil.rmtree(leftover, ignore_errors=True)

@@ -1,0 +1,99 @@
+"""Numbers that go wrong are noticed in their step, before they reach the weights, and a run can go round them."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from nicegan.config import RunConfig
+from nicegan.errors import TrainingError
+from nicegan.machine import Machine
+from nicegan.methods.base import Batch
+from nicegan.run_folder import RunFolder
+from nicegan.training.health import PATIENCE, CollapseWatch, NotFinite
+from nicegan.training.loop import Run, train_step
+from nicegan.training.state import new_state
+
+CPU = Machine(torch.device("cpu"), "float32")
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_a_wrong_image_is_noticed_before_the_weights_see_it(tiny_run: RunConfig, batch: Batch, wrong: float) -> None:
+    state = new_state(tiny_run, CPU.device)
+    before = {name: tensor.clone() for name, tensor in state.tensors().items()}
+    batch.a[0, 0, 3, 3] = wrong
+    with pytest.raises(NotFinite, match="step 1: discriminator/") as caught:
+        train_step(state, batch, tiny_run, CPU)
+    assert caught.value.step == 1
+    assert all(torch.equal(tensor, before[name]) for name, tensor in state.tensors().items())
+
+
+def test_a_wrong_gradient_behind_finite_losses_is_named(tiny_run: RunConfig, batch: Batch) -> None:
+    state = new_state(tiny_run, CPU.device)
+    weight = state.method.domains[0].generator.exit.weight
+    weight.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(NotFinite) as caught:
+        train_step(state, batch, tiny_run, CPU)
+    (name,) = caught.value.where
+    assert name.startswith("gradient of generator/")
+    assert name.endswith("exit.weight")
+
+
+def poisoned(run: Run, step: int, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """The batch before `step` is not a number, for the first `times` orders of the images."""
+    draw = run.data.batch
+
+    def batch(number: int, device: torch.device, detour: int = 0) -> Batch:
+        drawn = draw(number, device, detour)
+        return Batch(drawn.a * float("nan"), drawn.b) if number == step - 1 and detour < times else drawn
+
+    monkeypatch.setattr(run.data, "batch", batch)
+
+
+def test_stopping_says_what_where_and_keeps_the_checkpoint(
+    tiny_run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tiny_run, tmp_path / "run", Console(quiet=True))
+    poisoned(run, 5, monkeypatch, times=9)
+    with pytest.raises(TrainingError, match=r"step 5: .*the last checkpoint is .*000000003.*--on-nan rollback"):
+        run.train()
+    facts = json.loads((tmp_path / "run/problem.json").read_text())
+    assert facts["step"] == 5
+    assert Path(facts["files"]["A"][0]).parent.name == "trainA"
+    assert json.loads((tmp_path / "run/latest").read_text())["step"] == 3
+
+
+@pytest.mark.parametrize("at", [2, 5], ids=["before any checkpoint", "after one"])
+def test_rolling_back_goes_on_with_other_images(
+    tiny_run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    config = tiny_run.model_copy(update={"on_nan": "rollback"})
+    run = Run(config, tmp_path / "run", Console(quiet=True))
+    poisoned(run, at, monkeypatch, times=2)
+    assert run.train().exit_code == 0
+    assert run.state.rollbacks == 2
+    lines = [line["step"] for line in RunFolder(tmp_path / "run").read_metrics() if "learning_rate" in line]
+    assert lines == [1, 2, 3, 4, 5, 6]
+    assert run.data.names(4, 0) != run.data.names(4, 2)
+    again = Run(config, tmp_path / "run", Console(quiet=True))
+    again.metrics.close()
+    assert again.state.rollbacks == 2, "a resumed run goes on with the images it had"
+
+
+def test_it_does_not_go_back_for_ever(tiny_run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny_run.model_copy(update={"on_nan": "rollback", "max_rollbacks": 2})
+    run = Run(config, tmp_path / "run", Console(quiet=True))
+    poisoned(run, 5, monkeypatch, times=9)
+    with pytest.raises(TrainingError, match="step 5"):
+        run.train()
+    assert json.loads((tmp_path / "run/problem.json").read_text())["rollbacks"] == 2
+
+
+def test_a_collapsed_discriminator_is_mentioned_once_and_a_working_one_never() -> None:
+    watch, working = CollapseWatch(weight=1.0), CollapseWatch(weight=1.0)
+    warnings = [watch.look({"discriminator/A/cam": 0.501, "generator/A/cycle": 0.5}) for _ in range(3 * PATIENCE)]
+    assert [warning for warning in warnings if warning] == [warnings[PATIENCE - 1]]
+    assert "discriminator/A/cam has stayed at 0.5" in str(warnings[PATIENCE - 1])
+    assert not any(working.look({"discriminator/A/cam": 0.5 if i % 50 else 0.4}) for i in range(3 * PATIENCE))
