@@ -1,9 +1,9 @@
-# make demo: see it work.  make test: see it tested.  make check: all that CI runs.
+# make demo: see it work.  make test: see it tested.  make test-faults: killed 30 times.  make check: all that CI runs.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test check format lint types imports bench clean
+.PHONY: setup demo test test-faults check format lint types imports bench clean
 
 setup: .venv/ready-dev
 
@@ -24,6 +24,9 @@ demo: .venv/ready
 
 test: .venv/ready-dev
 	$(BIN)/pytest
+
+test-faults: .venv/ready-dev
+	NICEGAN_KILLS=30 $(BIN)/pytest tests/faults
 
 check: format lint types imports test
 

@@ -1,0 +1,191 @@
+"""A training process killed at random moments, many of them while it saves, goes on as if nothing had been.
+
+NICEGAN_KILLS says how often (`make test-faults`: 30), NICEGAN_KILL_SEED at which moments.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.end_to_end.test_runs import ONE_THREAD, TINY, assert_same_checkpoint, command, timeless
+
+from nicegan.run_folder import RunFolder
+from nicegan.training.state import pointed_at
+
+NUM_KILLS = int(os.environ.get("NICEGAN_KILLS", "6"))
+SEED = int(os.environ.get("NICEGAN_KILL_SEED", "0"))
+STEPS = 6 * NUM_KILLS + 10
+SETTINGS = ["--steps", STEPS, "--checkpoint-every", "2", "--sample-every", "30", "--keep", "2"]
+
+
+def start(dataset: Path, run: Path) -> subprocess.Popen[str]:
+    arguments = command("train", dataset, *TINY, *SETTINGS, "--out", run)
+    return subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=ONE_THREAD)
+
+
+def finish(dataset: Path, run: Path) -> None:
+    process = start(dataset, run)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+
+
+def is_saving(run: Path) -> bool:
+    """Whether a checkpoint, a pointer or the model lies there unfinished."""
+    try:
+        return any(name.startswith(".") for folder in (run, run / "checkpoints") for name in os.listdir(folder))
+    except FileNotFoundError:
+        return False
+
+
+def kill_somewhere(process: subprocess.Popen[str], run: Path, moment: random.Random, *, saving: bool) -> bool:
+    """Kill the process while it saves, or a random time after it began to log; whether a save was hit."""
+    before = len(RunFolder(run).read_metrics())
+    deadline = time.monotonic() + 120
+    while process.poll() is None and len(RunFolder(run).read_metrics()) <= before and not is_saving(run):
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    delay = time.monotonic() + moment.uniform(0, 1.0)
+    while process.poll() is None and (time.monotonic() < delay or (saving and not is_saving(run))):
+        time.sleep(0.0005 if saving else 0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return is_saving(run)
+
+
+def assert_readable(place: Path) -> None:
+    load_file(place / "weights.safetensors")
+    assert torch.load(place / "state.pt", weights_only=True)["step"] == int(place.name)
+
+
+def test_killed_anywhere_it_is_the_same_run(dataset: Path, tmp_path: Path) -> None:
+    whole, run = tmp_path / "whole", tmp_path / "killed"
+    finish(dataset, whole)
+    moment = random.Random(SEED)
+    hits = 0
+    for number in range(NUM_KILLS):
+        process = start(dataset, run)
+        hits += kill_somewhere(process, run, moment, saving=number % 2 == 0)
+        if (run / "latest").exists():
+            place = pointed_at(run / "latest")
+            assert place is not None, "latest points at a whole checkpoint"
+            assert_readable(place)
+        for place in (run / "checkpoints").glob("[0-9]*"):
+            assert_readable(place)
+    finish(dataset, run)
+    assert hits >= NUM_KILLS // 4, "some kills hit a save"
+    last = f"checkpoints/{STEPS:09d}"
+    assert_same_checkpoint(whole / last, run / last)
+    assert timeless(whole) == timeless(run)
+    assert (whole / "best").read_text() == (run / "best").read_text()
+    assert not [path for path in (run / "checkpoints").iterdir() if path.name.startswith(".")], "leftovers are swept"
+    assert len(list((run / "checkpoints").iterdir())) <= 3
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Path:
+    """A file system of 6 MB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(place)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small file system can be mounted here: {mounted.stderr.strip()}")
+    yield place  # pyright: ignore[reportReturnType]
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_stops_with_a_message_and_the_checkpoint_before_is_whole(dataset: Path, small_disk: Path) -> None:
+    run = small_disk / "run"
+    process = start(dataset, run)
+    while process.poll() is None and pointed_at(run / "latest") is None:
+        time.sleep(0.01)
+    free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
+    (small_disk / "ballast").write_bytes(b"0" * max(0, free - 100_000))
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2, err
+    assert "Traceback" not in err
+    assert "No space left on device" in err.splitlines()[-1]
+    place = pointed_at(run / "latest")
+    assert place is not None
+    assert_readable(place)
+    (small_disk / "ballast").unlink()
+    resumed = subprocess.run(
+        command("train", "--resume", run, "--steps", int(place.name) + 2),
+        capture_output=True,
+        text=True,
+        env=ONE_THREAD,
+        check=False,
+    )
+    assert resumed.returncode == 0, resumed.stderr
+
+
+def test_a_vanished_folder_stops_with_a_message(dataset: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = start(dataset, run)
+    while process.poll() is None and pointed_at(run / "latest") is None:
+        time.sleep(0.01)
+    run.rename(tmp_path / "elsewhere")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2, err
+    assert "Traceback" not in err
+    assert str(run) in err.splitlines()[-1]
+    place = pointed_at(tmp_path / "elsewhere" / "latest")
+    assert place is not None
+    assert_readable(place)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_refused_at_the_door(dataset: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    process = start(dataset, folder / "run")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "cannot write the run folder" in err
+
+
+def test_a_second_signal_stops_at_once(dataset: Path, tmp_path: Path) -> None:
+    """The first asks to save, which here never ends."""
+    run = tmp_path / "run"
+    stuck = (
+        "import sys, time\nfrom nicegan.training import loop\n"
+        "loop.save_checkpoint = lambda *_: (print('saving', flush=True), time.sleep(60))\n"
+        "from nicegan.cli import main\nmain(sys.argv[1:])"
+    )
+    arguments = [str(a) for a in ("train", dataset, *TINY, "--steps", 10**6, "--checkpoint-every", 10**6, "--out", run)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", stuck, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ONE_THREAD,
+    )
+    while process.poll() is None and len(RunFolder(run).read_metrics()) < 3:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "saving\n"
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGTERM
+    assert time.monotonic() - began < 5
+
+
+def test_pointers_survive_a_lost_latest(dataset: Path, tmp_path: Path) -> None:
+    """`latest` is lost with the checkpoint it named half gone: the newest whole one is used."""
+    run = tmp_path / "run"
+    arguments = command("train", dataset, *TINY, "--steps", "2", "--out", run)
+    subprocess.run(arguments, env=ONE_THREAD, check=True)
+    (run / "latest").write_text(json.dumps({"checkpoint": "checkpoints/999999999"}))
+    again = subprocess.run(arguments, capture_output=True, text=True, env=ONE_THREAD, check=True)
+    assert "resuming at step 2" in again.stderr
