@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import warnings
 import zlib
@@ -117,6 +118,8 @@ def read_image(path: Path) -> Image.Image:
         DataError: what is wrong with the file, without its name.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+            raise DataError("not a regular file")
         with Image.open(path) as image:
             _check_size(image)
             image.load()

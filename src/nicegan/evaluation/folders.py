@@ -88,12 +88,12 @@ def plan_outputs(inputs: Sequence[Path], out: Path, image_format: str) -> dict[P
             raise DataError(f"{given} does not exist")
         plan |= {path: out / inner.with_suffix(f".{image_format}") for path, inner in found.items()}
     taken: dict[str, Path] = {}  # without case: on many disks IMG.png and img.png are one file
-    sources = {path.resolve() for path in plan}
+    sources = {os.path.realpath(path) for path in plan}  # Path.resolve breaks on a loop of links
     for source, target in plan.items():
         key = str(target).casefold()
         if key in taken:
             raise DataError(f"{taken[key]} and {source} would both be written to {target}: translate them apart")
-        if target.resolve() in sources:
+        if os.path.realpath(target) in sources:
             raise DataError(f"{target} is an input: choose another --out")
         taken[key] = source
     return plan
