@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_killed_anywhere_it_is_the_same_run(dataset: Path, tmp_path: Path) -> No
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Path:
+def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 6 MB."""
     place = tmp_path / "small"
     place.mkdir()
@@ -99,7 +100,7 @@ def small_disk(tmp_path: Path) -> Path:
     )
     if mounted.returncode:
         pytest.skip(f"no small file system can be mounted here: {mounted.stderr.strip()}")
-    yield place  # pyright: ignore[reportReturnType]
+    yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
@@ -119,7 +120,7 @@ def test_a_full_disk_stops_with_a_message_and_the_checkpoint_before_is_whole(dat
     assert_readable(place)
     (small_disk / "ballast").unlink()
     resumed = subprocess.run(
-        command("train", "--resume", run, "--steps", int(place.name) + 2),
+        command("train", "--resume", run, "--steps", str(int(place.name) + 2)),
         capture_output=True,
         text=True,
         env=ONE_THREAD,

@@ -1,0 +1,39 @@
+"""Memory and open files do not grow with the number of steps."""
+
+import os
+
+import torch
+from rich.console import Console
+
+from nicegan.config import RunConfig
+from nicegan.machine import Machine, process_bytes
+from nicegan.methods.base import Batch
+from nicegan.training.loop import Run, train_step
+from nicegan.training.state import new_state
+
+STEPS = 2000 if "NICEGAN_KILLS" in os.environ else 300
+CPU = Machine(torch.device("cpu"), "float32")
+
+
+def test_memory_does_not_grow(tiny_run: RunConfig, batch: Batch) -> None:
+    config = tiny_run.model_copy(update={"steps": 10**6})
+    state = new_state(config, CPU.device)
+    for _ in range(50):
+        train_step(state, batch, config, CPU)
+    before = process_bytes()
+    for _ in range(STEPS):
+        train_step(state, batch, config, CPU)
+    grown = process_bytes() - before
+    assert grown / STEPS < 5_000, "bytes a step"
+
+
+def test_a_run_closes_its_files(tiny_run: RunConfig, tmp_path: object) -> None:
+    def open_files() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    counts = []
+    for number in range(3):
+        run = Run(tiny_run.model_copy(update={"seed": number}), tmp_path / f"run{number}", Console(quiet=True))  # pyright: ignore
+        run.train()
+        counts.append(open_files())
+    assert counts[0] == counts[2], counts
