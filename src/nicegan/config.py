@@ -25,6 +25,7 @@ Head = Literal["cam", "local", "global"]
 Player = Literal["discriminator", "generator", "both"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 Folder = Annotated[Path, AfterValidator(Path.absolute)]  # so that a run can be resumed from anywhere
+Side = Annotated[int, Field(ge=1, le=16384)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -123,7 +124,7 @@ class RunConfig(Frozen):
     """Folder of images of domain B, in place of a dataset folder."""
     skip_broken: bool = False
     """Train without the images that cannot be read, instead of refusing."""
-    image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 256
+    image_size: Side | tuple[Side, Side] = 256
     """Side of the training images in pixels, or height and width; multiples of 4."""
     crop_margin: Annotated[int, Field(ge=0)] = 30
     """Images are scaled to this much more than image_size, then cropped at random."""
@@ -136,7 +137,7 @@ class RunConfig(Frozen):
 
     steps: PositiveInt = 300_000
     """Training steps; one step updates both phases."""
-    batch_size: PositiveInt = 1
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 1
     """Images of each domain in a step."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of the initial weights and of the data's order."""

@@ -53,6 +53,8 @@ def processor_name() -> str:
 def keep_freed_memory() -> None:
     """Let glibc keep the memory that tensors give back, instead of returning it to the system after every operation.
 
+    It changes the whole process, so training and the commands ask for it, and `nicegan.load` does not.
+
     A step takes and frees the same gigabytes each time, and the system clears every page that it hands out again.
     """
     if platform.libc_ver()[0] == "glibc":
@@ -72,6 +74,8 @@ def choose_machine(device: str, precision: str, num_threads: int = 0, auto_on_gp
         torch.set_num_threads(num_threads)
     if precision == "auto":
         precision = auto_on_gpu if chosen.type == "cuda" else "float32"
+        if precision == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+            precision = "tf32"
     if precision == "tf32" and chosen.type != "cuda":
         raise ConfigError(f"precision tf32 is for NVIDIA GPUs, and this run is on {chosen.type}: use float32 or auto")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "float32"
@@ -84,7 +88,6 @@ def choose_device(device: str) -> torch.device:
     Raises:
         ConfigError: a device that is not there; names those there are.
     """
-    keep_freed_memory()
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -93,6 +96,8 @@ def choose_device(device: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError, ImportError):
         there = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         raise ConfigError(f"device {device!r} cannot be used here; there is {', '.join(there)}") from None
+    if chosen.type == "cuda" and chosen.index is not None:
+        torch.cuda.set_device(chosen)  # whoever waits for "the GPU" means this one
     return chosen
 
 

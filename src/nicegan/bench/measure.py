@@ -19,6 +19,7 @@ from PIL import Image
 from nicegan.bench import sides
 from nicegan.bench.turns import Measured, take_turns
 from nicegan.config import RunConfig
+from nicegan.errors import NiceganError
 from nicegan.machine import choose_device, choose_machine
 from nicegan.training.data import TrainingData
 from nicegan.training.records import describe_origin
@@ -127,6 +128,7 @@ def measure_start_up(plan: Plan) -> Part:
         size = [str(side) for side in plan.config.size]
         train = [
             "train", folder, "--recipe", plan.config.recipe, "--steps", "1", "--log-every", "1", "--image-size", *size,
+            "--device", plan.config.device, "--batch-size", str(plan.config.batch_size),
         ]  # fmt: skip
         helps, firsts = [], []
         for turn in range(plan.rounds + 1):
@@ -143,12 +145,15 @@ def _seconds_of(arguments: list[str], until: Path | None) -> float:
     process = subprocess.Popen(
         [sys.executable, "-m", "nicegan", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    while process.poll() is None and not (until and until.is_file() and until.stat().st_size):
-        time.sleep(0.005)
-    seconds = time.perf_counter() - start
-    process.kill()
-    process.wait()
-    return seconds
+    try:
+        while process.poll() is None and not (until and until.is_file() and until.stat().st_size):
+            time.sleep(0.005)
+        if process.returncode:
+            raise NiceganError(f"nicegan {' '.join(arguments)} failed with exit code {process.returncode}")
+        return time.perf_counter() - start
+    finally:
+        process.kill()
+        process.wait()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from nicegan.bench.turns import Side
 from nicegan.config import RunConfig
 from nicegan.errors import ConfigError
 from nicegan.evaluation.translate import Translator
-from nicegan.machine import choose_machine
+from nicegan.machine import choose_machine, keep_freed_memory
 from nicegan.methods.base import Batch
 from nicegan.methods.build import build_translation_paths
 from nicegan.model_file import Model, ModelCard
@@ -27,6 +27,7 @@ from nicegan.training.state import new_state
 
 def step(config: RunConfig) -> Side:
     """A training step, on images that are at hand."""
+    keep_freed_memory()
     machine = choose_machine(config.device, config.precision, config.num_threads)
     state = new_state(config, machine.device)
     batch = Batch(*(_noise(config, machine.device) for _ in "ab"))
@@ -39,13 +40,14 @@ def step(config: RunConfig) -> Side:
 
 def reference_step(config: RunConfig, device: str, file: Path) -> Side:
     """The step of the reference in `file`; see `benchmarks/reference_step.py` for what such a file defines."""
-    network, on_gpu = config.network, _prepare(device)
+    network, on_gpu = config.network, _prepare(device, config.num_threads)
     reference = _load(file).ReferenceStep(network.base_channels, network.blocks, network.depth, device)
     a, b = (_noise(config, torch.device(device)) for _ in "ab")
     return Side(lambda: reference(a, b), lambda: _facts_of_step(lambda: reference(a, b), reference.modules()), on_gpu)
 
 
 def _translator(config: RunConfig, precision: str) -> Translator:
+    keep_freed_memory()
     torch.manual_seed(config.seed)
     machine = choose_machine(config.device, precision, config.num_threads)
     card = ModelCard(network=config.network, image_size=config.size, step=0, origin="benchmark")
@@ -68,7 +70,7 @@ def difference(config: RunConfig, precisions: tuple[str, str]) -> float:
 
 def reference_translation(config: RunConfig, device: str, file: Path) -> Side:
     """The same by the reference, one image at a time as the published code does it."""
-    network, on_gpu = config.network, _prepare(device)
+    network, on_gpu = config.network, _prepare(device, config.num_threads)
     reference = _load(file).ReferenceTranslation(network.base_channels, network.blocks, network.depth, device)
     images = _noise(config, torch.device(device)).split(1)
     return Side(lambda: [reference(image) for image in images], peak, on_gpu)
@@ -109,8 +111,10 @@ def _noise(config: RunConfig, device: torch.device) -> Tensor:
     return torch.rand(config.batch_size, 3, *config.size, device=device) * 2 - 1
 
 
-def _prepare(device: str) -> bool:
-    """TensorFloat-32 for a reference on a GPU, as most people run it; our own allocator's settings are not for it."""
+def _prepare(device: str, num_threads: int) -> bool:
+    """As many threads as ours, and TensorFloat-32 on a GPU; whether it is on one."""
+    if num_threads:
+        torch.set_num_threads(num_threads)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     return torch.device(device).type == "cuda"
 

@@ -25,7 +25,7 @@ def tables(results: dict[str, Any]) -> list[Table]:
         table = Table(title=f"{title}: {rows.pop('settings')}", title_justify="left")
         table.add_column("", no_wrap=True)
         for name in names:
-            table.add_column(name, justify="right", no_wrap=True)
+            table.add_column(name, justify="right", overflow="fold")
         for name, row in rows.items():
             table.add_row(name, *(columns_of(row) if isinstance(row, dict) else (f"{row:.3f}",)))
         found.append(table)

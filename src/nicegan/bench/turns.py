@@ -99,7 +99,7 @@ def _serve(pipe: Connection, make: MakeSide, settings: dict[str, Any]) -> None:
         while True:
             question = pipe.recv()
             pipe.send(("answer", side.facts() if question == "facts" else _timed(side, repeats)))
-    except (EOFError, KeyboardInterrupt):
+    except (EOFError, OSError, KeyboardInterrupt):  # the other end has gone
         return
     except Exception as problem:  # noqa: BLE001 - told to the process that asked
         pipe.send(("problem", f"{type(problem).__name__}: {problem}"))

@@ -72,6 +72,8 @@ def run(arguments: list[str]) -> int:
         return run_memory(given)
     if given.json_file and not given.json_file.absolute().parent.is_dir():
         raise ConfigError(f"{given.json_file}: there is no such folder")
+    if given.json_file and given.json_file.is_dir():
+        raise ConfigError(f"{given.json_file} is a folder: name a file")
 
     from rich.console import Console
 

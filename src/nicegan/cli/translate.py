@@ -47,8 +47,10 @@ def run(arguments: list[str]) -> int:
     from nicegan.cli.progress import bar
     from nicegan.evaluation.folders import translate_files
     from nicegan.evaluation.translate import load
+    from nicegan.machine import keep_freed_memory
     from nicegan.training.records import say
 
+    keep_freed_memory()
     console = Console(stderr=True)
     translator = load(given.model, given.device, given.precision)
     with bar(console, "translating") as progress:

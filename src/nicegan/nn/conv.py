@@ -25,8 +25,14 @@ class Recipe(NamedTuple):
 
 def with_recipe(tensor: Tensor, recipe: Recipe) -> Tensor:
     """The tensor, carrying its recipe to the convolution that follows."""
-    tensor.recipe = recipe  # pyright: ignore[reportAttributeAccessIssue]
+    tensor.recipe = recipe, tensor._version  # pyright: ignore[reportAttributeAccessIssue]
     return tensor
+
+
+def recipe_of(tensor: Tensor) -> Recipe:
+    """The tensor's recipe; the tensor itself where it has none, or was changed in place since."""
+    recipe, version = getattr(tensor, "recipe", (None, 0))
+    return recipe if recipe and version == tensor._version else Recipe(lambda kept: kept, (tensor,))
 
 
 def reflect_pad(x: Float[Tensor, "n c h w"], padding: int) -> Float[Tensor, "n c h_padded w_padded"]:
@@ -93,8 +99,7 @@ def convolve(
     """The convolution of x, padded by reflection on every side."""
     if not torch.is_grad_enabled():
         return F.conv2d(reflect_pad(x, padding), weight, bias, stride)
-    recipe = getattr(x, "recipe", Recipe(lambda kept: kept, (x,)))
-    return _Convolve.apply(x, weight, bias, stride, padding, recipe)  # pyright: ignore[reportReturnType]
+    return _Convolve.apply(x, weight, bias, stride, padding, recipe_of(x))  # pyright: ignore[reportReturnType]
 
 
 class ReflectConv2d(nn.Conv2d):

@@ -15,7 +15,7 @@ from rich.console import Console
 from nicegan.atomic import write_atomically
 from nicegan.config import RunConfig
 from nicegan.errors import TrainingError
-from nicegan.machine import Machine, choose_machine
+from nicegan.machine import Machine, choose_machine, keep_freed_memory
 from nicegan.methods.base import Batch, Phase, total
 from nicegan.metrics.distances import sliced_wasserstein
 from nicegan.model_file import ModelCard, save_model
@@ -101,6 +101,7 @@ class Run:
         self.console = console
         self.folder = RunFolder(out)
         self.folder.check(config)
+        keep_freed_memory()
         self.machine = choose_machine(config.device, config.precision, config.num_threads)
         with console.status("reading images") as status:
             self.data = TrainingData(
@@ -126,9 +127,10 @@ class Run:
                 while self.state.step < config.steps and stop.signal_number is None:
                     try:
                         self._step(line)
+                        if stop.signal_number is not None:
+                            self.watch.settle()
                     except NotFinite as problem:
                         self._recover(problem)
-                self.watch.settle()
                 if stop.signal_number is not None and not self._at(config.checkpoint_every):
                     self._write_checkpoint()
         finally:

@@ -19,7 +19,7 @@ from nicegan.methods.base import Batch, Method, Phase, total
 from nicegan.methods.build import build_method
 
 ADAM_STATES = 2  # tensors as large as the weights: running mean and running square
-CPU_FRAGMENTATION = 1.3  # memory of activations per byte of them, measured (benchmarks/results/memory.md)
+CPU_FRAGMENTATION = 1.3  # memory of activations per byte of them, measured (benchmarks/results/growth_cpu.md)
 
 
 class Need(NamedTuple):
@@ -67,7 +67,7 @@ class _Ledger(TorchDispatchMode):
 def predict(config: RunConfig, machine: Machine) -> Need:
     """What training with these settings will need on this machine, the process itself included.
 
-    Within 15 % of what was measured on CPUs (benchmarks/results/memory.md). On a GPU: of what PyTorch allocates.
+    Within 15 % of what was measured on CPUs (benchmarks/results/growth_cpu.md). On a GPU: of what PyTorch allocates.
     """
     with FakeTensorMode(), torch.device(machine.device):
         method = build_method(config.network, config.loss, config.size)
@@ -119,7 +119,7 @@ def shortage(config: RunConfig, machine: Machine) -> str | None:
 
 
 def _generous(config: RunConfig) -> int:
-    """Bytes that are surely enough, by a rule that takes no seconds: about twice the need of every recipe."""
+    """Bytes that are surely enough, by a rule that takes no seconds: some twice the need of the recipes tried."""
     with torch.device("meta"):
         lasting = _lasting(build_method(config.network, config.loss, config.size))
     network, (height, width) = config.network, config.size

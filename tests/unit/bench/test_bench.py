@@ -87,6 +87,8 @@ def test_the_command_writes_json_and_works_without_a_reference(
     assert results["data"]["one core"]["rounds"] == 1
     assert results["versions"]["torch"] == torch.__version__
     assert "nothing to compare with" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="is a folder"):
+        run(["data", "--json", str(tmp_path)])
     with pytest.raises(ConfigError, match="missing.py does not exist"):
         run(["step", "--reference", "missing.py"])
 
@@ -95,5 +97,9 @@ def test_memory_is_predicted_from_the_command_line(capsys: pytest.CaptureFixture
     assert run(["memory", "nicegan-tiny", "--image-size", "128", "--batch-size", "3"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("nicegan-tiny, 128x128 px, batch 3, float32 on cpu: about ")
+    with pytest.raises(ConfigError, match="image_size"):
+        run(["memory", "nicegan-tiny", "--image-size", "1000000000"])
+    with pytest.raises(ConfigError, match="batch_size"):
+        run(["memory", "nicegan-tiny", "--batch-size", "1000000000000"])
     with pytest.raises(ConfigError, match="there is no recipe 'huge'"):
         run(["memory", "huge"])

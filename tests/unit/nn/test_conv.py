@@ -72,6 +72,15 @@ def test_a_wrong_recipe_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.testing.assert_close(mine, wanted)
 
 
+def test_a_tensor_changed_in_place_has_no_recipe_any_more() -> None:
+    norm, layer, x = ILN(3), ReflectConv2d(3, 4, 3, bias=False), torch.randn(1, 3, 8, 8, requires_grad=True)
+    doubled = norm(x)
+    doubled.mul_(2)
+    (mine,) = torch.autograd.grad(layer(doubled).sum(), layer.weight)
+    (wanted,) = torch.autograd.grad(layer(norm(x) * 2).sum(), layer.weight)
+    torch.testing.assert_close(mine, wanted)
+
+
 def test_under_autocast_it_computes_in_half_precision_and_gives_full_gradients() -> None:
     x, weight, bias = (tensor.detach().float().requires_grad_() for tensor in inputs())
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -12,7 +12,7 @@ from nicegan.errors import TrainingError
 from nicegan.machine import Machine
 from nicegan.methods.base import Batch
 from nicegan.run_folder import RunFolder
-from nicegan.training.health import PATIENCE, CollapseWatch, NotFinite
+from nicegan.training.health import PATIENCE, CollapseWatch, NotFinite, Watch, _Check
 from nicegan.training.loop import Run, train_step
 from nicegan.training.state import new_state
 
@@ -39,6 +39,17 @@ def test_a_wrong_gradient_behind_finite_losses_is_named(tiny_run: RunConfig, bat
     (name,) = caught.value.where
     assert name.startswith("gradient of generator/")
     assert name.endswith("exit.weight")
+
+
+def test_a_number_still_on_its_way_is_read_before_anything_is_saved() -> None:
+    watch = Watch()
+    watch.pending = [
+        _Check(3, "generator", torch.tensor(1.0), None),
+        _Check(4, "generator", torch.tensor(torch.inf), None),
+    ]
+    with pytest.raises(NotFinite, match="step 4: a loss or gradient of the generator"):
+        watch.settle()
+    watch.settle()
 
 
 def poisoned(run: Run, step: int, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
