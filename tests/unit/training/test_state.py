@@ -179,3 +179,18 @@ def test_bfloat16_trains_nearly_like_float32(tiny_run: RunConfig, batch: Batch) 
         assert all(torch.isfinite(tensor).all() for tensor in state.tensors().values())
     for name, exact in terms[0].items():
         torch.testing.assert_close(terms[1][name].float(), exact, rtol=0.05, atol=0.05)
+
+
+def test_a_checkpoint_of_the_first_format_is_migrated_and_a_newer_one_refused(
+    tiny_run: RunConfig, tmp_path: Path
+) -> None:
+    place = save_checkpoint(tmp_path, new_state(tiny_run, CPU.device))
+    memory = torch.load(place / "state.pt", weights_only=True)
+    del memory["rollbacks"]
+    torch.save({**memory, "format_version": 1}, place / "state.pt")
+    restored = new_state(tiny_run, CPU.device)
+    load_checkpoint(place, restored)
+    assert restored.rollbacks == 0
+    torch.save({**memory, "format_version": 99}, place / "state.pt")
+    with pytest.raises(CheckpointError, match="newer nicegan"):
+        load_checkpoint(place, restored)
