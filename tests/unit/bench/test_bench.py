@@ -33,8 +33,8 @@ def plan(rounds: int = 1, **changes: object) -> measure.Plan:
 def test_turns_measure_each_side_in_its_own_process() -> None:
     sides = {"short": (sleeping, {"seconds": 0.05}), "long": (sleeping, {"seconds": 0.3})}
     measured = take_turns(sides, rounds=3, progress=lambda text: None)
-    assert 0.05 <= measured["short"].median < 0.15
-    assert 0.3 <= measured["long"].median < 0.5
+    assert 0.05 <= measured["short"].median < measured["long"].median
+    assert measured["long"].median >= 0.3
     assert len(measured["long"].seconds) == 3
     assert measured["long"].facts == {"asked": 0.3}
 
@@ -55,7 +55,7 @@ def test_flops_and_kept_bytes_of_a_known_layer() -> None:
 
 def test_a_step_is_measured_against_reference_and_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "precisions", lambda plan: ("float32",))
-    part = measure.measure_step(plan(image_size=64))
+    part = measure.measure_step(plan(rounds=3, image_size=64))
     ours, reference = part["nicegan float32"], part["reference"]
     assert set(part) == {"reference", "nicegan float32", "convolution float32"}
     assert ours["times_faster"] == pytest.approx(reference["seconds"]["median"] / ours["seconds"]["median"])
