@@ -52,6 +52,16 @@ class MetricsWriter:
         self.board.close()
 
 
+class NoMetrics:
+    """For the processes that leave writing to the first."""
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
 class ProgressLine:
     """One line that moves: step, losses, images per second, time left. Without a terminal, a line now and then."""
 
@@ -110,13 +120,14 @@ def summarised(terms: dict[str, float]) -> dict[str, float]:
     return {kind: sum(value for name, value in terms.items() if belongs(name)) for kind, belongs in kinds.items()}
 
 
-def describe_origin(machine: str) -> dict[str, Any]:
-    """What a run runs on: versions, commit and machine."""
+def describe_origin(machine: str, num_processes: int = 1) -> dict[str, Any]:
+    """What a run runs on: versions, commit, machine, and how many processes."""
     packages = ("nicegan", "torch", "numpy", "pillow")
     return {
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
         "commit": source_commit(),
         "machine": machine,
+        "processes": num_processes,
     }
 
 

@@ -11,7 +11,6 @@ from nicegan.machine import Machine, choose_machine
 from nicegan.methods.base import Batch
 from nicegan.run_folder import RunFolder
 from nicegan.training import state as state_module
-from nicegan.training.loop import train_step
 from nicegan.training.state import (
     Best,
     TrainingState,
@@ -23,6 +22,7 @@ from nicegan.training.state import (
     save_checkpoint,
     standing,
 )
+from nicegan.training.step import Stepper
 
 CPU = Machine(torch.device("cpu"), "float32")
 
@@ -30,7 +30,7 @@ CPU = Machine(torch.device("cpu"), "float32")
 def stepped(config: RunConfig, batch: Batch, steps: int) -> TrainingState:
     state = new_state(config, CPU.device)
     for _ in range(steps):
-        train_step(state, batch, config, CPU)
+        Stepper(state, config, CPU)(batch)
     return state
 
 
@@ -56,7 +56,7 @@ def test_a_restored_run_is_the_same_run(tiny_run: RunConfig, batch: Batch, tmp_p
     load_checkpoint(place, restored)
     assert same(state, restored)
     for run in (state, restored):
-        train_step(run, batch, tiny_run, CPU)
+        Stepper(run, tiny_run, CPU)(batch)
     assert same(state, restored)
 
 
@@ -67,7 +67,7 @@ def test_a_forgotten_optimizer_is_caught(tiny_run: RunConfig, batch: Batch, tmp_
     fresh = restored.memory()
     restored.restore(state.tensors(), state.memory() | {"optimizers": fresh["optimizers"]})
     for run in (state, restored):
-        train_step(run, batch, tiny_run, CPU)
+        Stepper(run, tiny_run, CPU)(batch)
     assert not same(state, restored)
 
 
@@ -175,7 +175,7 @@ def test_bfloat16_trains_nearly_like_float32(tiny_run: RunConfig, batch: Batch) 
     terms = []
     for precision in ("float32", "bfloat16"):
         state = new_state(tiny_run, CPU.device)
-        terms.append(train_step(state, batch, tiny_run, Machine(CPU.device, precision)))
+        terms.append(Stepper(state, tiny_run, Machine(CPU.device, precision))(batch))
         assert all(torch.isfinite(tensor).all() for tensor in state.tensors().values())
     for name, exact in terms[0].items():
         torch.testing.assert_close(terms[1][name].float(), exact, rtol=0.05, atol=0.05)
