@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 
 from nicegan.methods.base import Batch
@@ -24,7 +26,11 @@ class Judge:
 
     def __init__(self, scored: Batch, device: torch.device) -> None:
         self.scored, self.device = scored, device
-        self.untranslated = mean_distance(*scored, *scored)
+
+    @cached_property
+    def untranslated(self) -> float:
+        """The score of leaving every image as it is."""
+        return mean_distance(*self.scored, *self.scored)
 
     def score(self, average: TranslationPaths) -> float:
         """Of both translated sets from the real ones."""

@@ -249,7 +249,7 @@ class Run:
             )
 
     def _open_metrics(self) -> MetricsWriter | NoMetrics:
-        return MetricsWriter(self.folder, self.state.step) if self.team.is_first else NoMetrics()
+        return MetricsWriter(self.folder, self.state.step, self.config.steps) if self.team.is_first else NoMetrics()
 
     def _announce(self) -> None:
         start = f"resuming at step {self.state.step}" if self.state.step else "training"
