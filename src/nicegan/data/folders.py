@@ -177,3 +177,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def listing(broken: dict[str, str]) -> str:
     """Broken files, one a line, with the reason."""
     return "\n".join(f"  {name!r}: {reason}" for name, reason in broken.items())
+
+
+def spread(files: list[Path], count: int) -> list[Path]:
+    """At most `count` of the files, at equal distances."""
+    step = max(1, -(-len(files) // count))
+    return files[::step]
