@@ -15,7 +15,8 @@ from torch import Tensor
 
 from nicegan.shapes import Image
 
-MARGIN, HEADER = 4, 34  # pixels
+MARGIN = 4  # pixels
+SMALLEST_FONT = 13  # pixels; larger on tiles wider than 12 times that
 GROUP_GAP = 4 * MARGIN  # more between two groups
 SMALLEST_TILE = 96  # pixels; smaller images are enlarged to this
 HEAT_SHARE = 0.7  # of an overlay; the rest is the grey image
@@ -37,16 +38,19 @@ def draw_sheet(groups: Sequence[Group]) -> PILImage.Image:
     height, width = shapes[0][1:3]
     step_x, step_y = width + MARGIN, height + MARGIN
     all_columns = len(shapes) * step_x + (len(groups) - 1) * GROUP_GAP
-    sheet = PILImage.new("RGB", (all_columns + MARGIN, HEADER + max(n for n, *_ in shapes) * step_y), "white")
+    font_size = max(SMALLEST_FONT, width // 12)
+    title_top, name_top, header = 1, font_size + 4, 2 * font_size + 8
+    size = (all_columns + MARGIN, header + max(count for count, *_ in shapes) * step_y)
+    sheet = PILImage.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=13)
+    font = ImageFont.load_default(size=font_size)
     left = MARGIN
     for group, columns in zip(groups, drawn, strict=True):
-        draw.text((left, 1), group.title, fill="black", font=font)
+        draw.text((left, title_top), group.title, fill="black", font=font)
         for name, tiles in columns.items():
-            draw.text((left, 17), name, fill="#444444", font=font)
+            draw.text((left, name_top), name, fill="#444444", font=font)
             for row, pixels in enumerate(tiles):
-                sheet.paste(PILImage.fromarray(pixels), (left, HEADER + row * step_y))
+                sheet.paste(PILImage.fromarray(pixels), (left, header + row * step_y))
             left += step_x
         left += GROUP_GAP
     return sheet
