@@ -166,8 +166,8 @@ def heatmap_sheet(heatmaps: Heatmaps, domain: str) -> PILImage.Image:
     """The sheet of one domain: the images and what is seen in them, and beside it the same of their translations."""
     seen_here, other = heatmaps.domains[domain], OTHER[domain]
     legend = "; verdict: brown drawn, teal real" if heatmaps.heads else ""
-    titles = {f"{domain}, as {domain}'s discriminator sees it{legend}": seen_here.real}
-    titles[f"drawn as {other}, as {other}'s sees it"] = seen_here.drawn
+    titles = {f"{domain}, as the networks of {domain} see it{legend}": seen_here.real}
+    titles[f"drawn as {other}, as those of {other} see it"] = seen_here.drawn
     return draw_sheet(
         [Group(title, {name: to_pixels(tiles) for name, tiles in columns.items()}) for title, columns in titles.items()]
     )

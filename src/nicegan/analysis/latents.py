@@ -27,6 +27,7 @@ from nicegan.metrics.mmd import PermutationTest, gaussian_kernel, median_distanc
 from nicegan.metrics.neighbours import Mixing, Nearest, mixing, nearest
 from nicegan.model_file import ModelCard
 from nicegan.models.encoder import Encoder
+from nicegan.shapes import Latent
 
 NUM_COMPONENTS = 50
 PERPLEXITY = 30.0
@@ -111,6 +112,13 @@ def analyse_latents(  # noqa: PLR0913
         if len(side.names) < SMALLEST_COUNT:
             raise DataError(f"domain {domain} has {len(side.names)} image: a distance of domains needs two or more")
     latents = encoded(images, {domain: model.paths[domain].encoder for domain in images}, machine, progress)
+    return compared(place, model.card, images, latents, seed)
+
+
+def compared(
+    place: Path, card: ModelCard, images: dict[str, DomainImages], latents: Latent, seed: int
+) -> LatentAnalysis:
+    """The analysis of these latents, those of A first."""
     components = principal_components(latents.flatten(1), NUM_COMPONENTS)
     points, num_first = components.points, len(images["A"].names)
     bandwidth = median_distance(points)
@@ -120,7 +128,7 @@ def analyse_latents(  # noqa: PLR0913
     a, b = points[:num_first], points[num_first:]
     return LatentAnalysis(
         place=place,
-        card=model.card,
+        card=card,
         images=images,
         latent_shape=tuple(latents.shape[1:]),
         points=points,
@@ -137,7 +145,7 @@ def analyse_latents(  # noqa: PLR0913
 @torch.no_grad()
 def encoded(
     images: dict[str, DomainImages], encoders: dict[str, Encoder], machine: Machine, progress: Progress
-) -> Float[Tensor, "n c h w"]:
+) -> Latent:
     """The latents of all images on the CPU, each domain's by its own encoder."""
     total = sum(len(side.names) for side in images.values())
     latents: list[Tensor] = []
