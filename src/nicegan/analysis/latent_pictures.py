@@ -47,7 +47,7 @@ def draw_panel(axes: Axes, analysis: LatentAnalysis) -> None:
     for domain, points in sides.items():
         axes.scatter(
             *points.T.numpy(), s=26, alpha=0.6, linewidths=0, c=COLOURS[domain], marker=MARKERS[domain],
-            label=f"images of {domain}, by the encoder of {domain}",
+            label=f"images of {domain}",
         )  # fmt: skip
     low, high = analysis.flat.amin(dim=0), analysis.flat.amax(dim=0)
     middle, reach = (low + high) / 2, 0.55 * (high - low).max()

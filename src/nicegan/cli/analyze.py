@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,22 +91,33 @@ class HeatmapArguments(DataArguments):
     """Images of each domain, at the most."""
 
 
+PARTS = {"latents": LatentArguments, "heatmaps": HeatmapArguments}
+
+
 def run(arguments: list[str]) -> int:
     """Analyse; returns the exit code."""
-    part, *rest = arguments or [""]
-    if part in ("-h", "--help"):
+    if arguments[:1] in (["-h"], ["--help"]):
         sys.stdout.write(USAGE)
         return 0
+    given = read_arguments(arguments)
+    given.check_out()
+    return run_latents(given) if isinstance(given, LatentArguments) else run_heatmaps(given)
+
+
+def read_arguments(arguments: list[str]) -> LatentArguments | HeatmapArguments:
+    """What to analyse, and how.
+
+    Raises:
+        ConfigError: no such part, or arguments that it does not take.
+    """
+    part, *rest = arguments or [""]
     if part not in PARTS:
         raise ConfigError(f"say what to analyze: {' or '.join(PARTS)}{f', not {part!r}' if part else ''}")
-    return PARTS[part](rest)
+    return parse(PARTS[part], rest, f"analyze {part}")
 
 
-def run_latents(arguments: list[str]) -> int:
+def run_latents(given: LatentArguments) -> int:
     """Write the pictures and figures of the latents."""
-    given = parse(LatentArguments, arguments, "analyze latents")
-    given.check_out()
-
     from rich.console import Console
 
     from nicegan.analysis import latent_pictures, latents
@@ -160,11 +170,8 @@ def latent_table(analyses: list[LatentAnalysis]) -> Table:
     return shown
 
 
-def run_heatmaps(arguments: list[str]) -> int:
+def run_heatmaps(given: HeatmapArguments) -> int:
     """Write the sheets and the single overlays."""
-    given = parse(HeatmapArguments, arguments, "analyze heatmaps")
-    given.check_out()
-
     from rich.console import Console
 
     from nicegan.analysis.heatmaps import draw_heatmaps, heatmap_sheet, single_files
@@ -191,6 +198,3 @@ def run_heatmaps(arguments: list[str]) -> int:
             image.save(singles / name)
     say(console, f"sheets: {given.out / 'heatmaps_A.png'}, {given.out / 'heatmaps_B.png'}")
     return 0
-
-
-PARTS: dict[str, Callable[[list[str]], int]] = {"latents": run_latents, "heatmaps": run_heatmaps}
