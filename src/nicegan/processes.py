@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from nicegan.errors import ElsewhereError, NiceganError
@@ -109,7 +111,8 @@ class LaunchedTeam(Team):
         # Buffers are the vectors of spectral norms: equal weights make them equal everywhere.
         known = signature(DistributedDataParallel.__init__).parameters
         buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # torch < 2.13
-        return DistributedDataParallel(module, gradient_as_bucket_view=True, **{buffers: False})
+        settings: dict[str, Any] = {"gradient_as_bucket_view": True, buffers: False}
+        return DistributedDataParallel(module, **settings)
 
     def apart(self, module: nn.Module) -> AbstractContextManager[Any]:
         assert isinstance(module, DistributedDataParallel)
@@ -135,9 +138,9 @@ def joined() -> Iterator[Team]:
     if num_launched() == 1:
         yield ALONE
         return
-    store, rank, size = next(dist.rendezvous("env://"))
+    store, rank, size = next(rendezvous("env://"))
     if os.environ.get("GROUP_WORLD_SIZE") == "1":  # torchrun hands on one store, with the addresses of those that died
-        store = dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+        store = PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=size)
     try:

@@ -118,3 +118,12 @@ def read_lines(path: Path) -> Metrics:
             break
         lines.append(values)
     return lines
+
+
+def pointed_at(pointer: Path) -> Path | None:
+    """The checkpoint that `latest` or `best` names; None if it names none that is there."""
+    try:
+        place = pointer.parent / json.loads(pointer.read_text(encoding="utf-8"))["checkpoint"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return place if place.is_dir() else None

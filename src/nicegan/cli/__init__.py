@@ -11,6 +11,10 @@ from nicegan.errors import ConfigError, ElsewhereError, NiceganError
 COMMANDS = {  # name -> (module, what it does)
     "train": ("nicegan.cli.train", "train a translator between two folders of images, or go on with a run"),
     "translate": ("nicegan.cli.translate", "translate images or folders with a trained model"),
+    "analyze": (
+        "nicegan.cli.analyze",
+        "see where the domains lie in the latent space, and what the discriminators look at",
+    ),
     "import": ("nicegan.cli.import_", "turn a checkpoint of the published NICE-GAN into a model"),
     "bench": ("nicegan.cli.bench", "measure speed, and predict memory"),
     "demo": ("nicegan.cli.demo", "train on painted scenes in minutes, and see how near the truth it comes"),

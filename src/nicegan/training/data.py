@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from nicegan.config import RunConfig
 from nicegan.data.augment import crops, to_network
 from nicegan.data.cache import ImageStore, open_images
-from nicegan.data.folders import find_dataset, listing
+from nicegan.data.folders import find_dataset, listing, spread
 from nicegan.data.stream import Pick, Shard, picks
 from nicegan.errors import DataError
 from nicegan.methods.base import Batch
@@ -105,9 +104,3 @@ class TrainingData:
         for what, store in stores.items():
             if not store.names:
                 raise DataError(f"none of the {what} can be read\n{listing(store.broken)}")
-
-
-def spread(files: list[Path], count: int) -> list[Path]:
-    """At most `count` of the files, at equal distances."""
-    step = max(1, -(-len(files) // count))
-    return files[::step]

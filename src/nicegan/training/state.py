@@ -26,6 +26,7 @@ from nicegan.errors import CheckpointError
 from nicegan.methods.base import Method
 from nicegan.methods.build import build_method
 from nicegan.models.domain import TranslationPaths
+from nicegan.run_folder import pointed_at
 from nicegan.training.average import averaged_copy
 
 FORMAT_VERSION = 3  # 1 knew no rollbacks; 2 no patience and no position in the data
@@ -171,15 +172,6 @@ def point_to(pointer: Path, place: Path, why: str, **facts: Any) -> None:
     """Write `latest` or `best`: which checkpoint is which, and why."""
     content = {"checkpoint": f"{place.parent.name}/{place.name}", "step": int(place.name), "why": why, **facts}
     write_atomically(pointer, (json.dumps(content, indent=1) + "\n").encode())
-
-
-def pointed_at(pointer: Path) -> Path | None:
-    """The checkpoint that `latest` or `best` names; None if it names none that is there."""
-    try:
-        place = pointer.parent / json.loads(pointer.read_text(encoding="utf-8"))["checkpoint"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return place if place.is_dir() else None
 
 
 def whole_checkpoints(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from nicegan.model_file import read_card
 from nicegan.run_folder import RunFolder
 from nicegan.training.judge import Judge
 from nicegan.training.loop import Run
+from nicegan.training.records import ProgressLine
 
 SCORES = [9.0, 5.0, 7.0, 5.0, 6.0, 4.0]  # of steps 1, 2 ...
 
@@ -70,7 +71,7 @@ def test_patience_is_counted_across_a_cut(scored_run: RunConfig, tmp_path: Path)
     config = scored_run.model_copy(update={"patience": 3})
     run = Run(config, tmp_path / "run", Console(quiet=True))
     for _ in range(4):
-        run._step(type("Line", (), {"advance": lambda *_: None, "losses": lambda *_: None, "images_per_second": lambda *_: 1.0})())  # fmt: skip  # noqa: E501
+        run._step(ProgressLine(0, config.steps, 2, run.console))
     run._save()
     run.metrics.close()
     assert trained(config, tmp_path / "run").state.step == 5

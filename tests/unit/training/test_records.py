@@ -12,9 +12,8 @@ from nicegan.methods.base import Batch
 from nicegan.methods.build import build_method
 from nicegan.run_folder import RunFolder
 from nicegan.training import records
-from nicegan.training.data import spread
 from nicegan.training.records import MetricsWriter, summarised
-from nicegan.training.samples import COLUMNS, save_grid, views
+from nicegan.training.samples import save_grid, views
 
 
 def test_a_resumed_run_continues_its_lines(tmp_path: Path) -> None:
@@ -81,15 +80,9 @@ def test_a_grid_shows_every_column_for_both_directions(tmp_path: Path) -> None:
         assert grid.width > 10 * 2 * 48  # enlarged
         assert grid.height > 2 * 2 * 64
     shown = views(paths, "A", "B", samples.a)
-    assert shown._fields == COLUMNS
+    assert shown._fields == ("source", "heatmap", "reconstruction", "translation", "cycle")
     with torch.no_grad():
         translation = paths["B"].generator(paths["A"].encoder(samples.a))
     assert torch.equal(shown.translation, translation)
     assert torch.equal(shown.reconstruction, paths["A"].generator(paths["A"].encoder(samples.a)))
     assert torch.equal(shown.cycle, paths["A"].generator(paths["B"].encoder(translation)))
-
-
-def test_samples_are_spread_over_the_test_set() -> None:
-    files = [Path(str(i)) for i in range(100)]
-    assert spread(files, 10) == files[::10]
-    assert spread(files[:3], 10) == files[:3]
