@@ -8,8 +8,9 @@ from rich.console import Console
 from nicegan.config import RunConfig
 from nicegan.machine import Machine, process_bytes
 from nicegan.methods.base import Batch
-from nicegan.training.loop import Run, train_step
+from nicegan.training.loop import Run
 from nicegan.training.state import new_state
+from nicegan.training.step import Stepper
 
 STEPS = 2000 if "NICEGAN_KILLS" in os.environ else 300
 CPU = Machine(torch.device("cpu"), "float32")
@@ -18,11 +19,12 @@ CPU = Machine(torch.device("cpu"), "float32")
 def test_memory_does_not_grow(tiny_run: RunConfig, batch: Batch) -> None:
     config = tiny_run.model_copy(update={"steps": 10**6})
     state = new_state(config, CPU.device)
+    step = Stepper(state, config, CPU)
     for _ in range(50):
-        train_step(state, batch, config, CPU)
+        step(batch)
     before = process_bytes()
     for _ in range(STEPS):
-        train_step(state, batch, config, CPU)
+        step(batch)
     grown = process_bytes() - before
     assert grown / STEPS < 5_000, "bytes a step"
 
