@@ -17,7 +17,7 @@ from nicegan.config import RunConfig
 from nicegan.errors import TrainingError
 from nicegan.machine import Machine, choose_machine, keep_freed_memory
 from nicegan.methods.base import Batch, Phase, total
-from nicegan.metrics.distances import sliced_wasserstein
+from nicegan.metrics.wasserstein import sliced_wasserstein
 from nicegan.model_file import ModelCard, save_model
 from nicegan.run_folder import RunFolder
 from nicegan.shapes import Image, Terms
