@@ -1,7 +1,7 @@
 """Frechet distance between Gaussians fitted to two sets of features.
 
-Source: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", NeurIPS 2017;
-on the features of the 2015 Inception network it is the FID.
+Source: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", NeurIPS
+2017; on the features of the 2015 Inception network it is the FID.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from nicegan.metrics.products import Features
 def frechet_distance(real: Features, drawn: Features) -> float:
     """|m_r - m_d|^2 + tr(S_r + S_d - 2 (S_r S_d)^(1/2)), with means m and unbiased covariances S.
 
-    With S = F'F, the eigenvalues of S_r S_d are the squared singular values of F_r F_d', so the trace of the root is the
-    sum of those: a matrix of the images' size where they are fewer than the features, and no root of a singular matrix.
+    With S = F'F, the eigenvalues of S_r S_d are the squared singular values of F_r F_d', so the trace of the root is
+    the sum of those: a matrix of the images' size where they are fewer than the features, and no root of a singular
+    matrix.
 
-    Estimated from few images the distance is too large, about in proportion to 1/n: only scores at equal counts compare.
+    Estimated from few images the distance is too large, about in proportion to 1/n: only scores at equal counts
+    compare.
 
     Args:
         real, drawn: features (n, d) and (m, d), n and m at least 2.

@@ -1,6 +1,7 @@
 """Kernel distance: the unbiased squared maximum mean discrepancy with kernel (x.y/d + 1)^3.
 
-Source: Binkowski et al., "Demystifying MMD GANs", ICLR 2018; on the features of the 2015 Inception network it is the KID.
+Source: Binkowski et al., "Demystifying MMD GANs", ICLR 2018; on the features of the 2015 Inception network it is the
+KID.
 """
 
 from __future__ import annotations
