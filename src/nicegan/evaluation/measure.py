@@ -47,17 +47,17 @@ class Choice(NamedTuple):
 class Measured(NamedTuple):
     """Scores of all images, by name, the same scores of halves, and the kernel distance over subsets.
 
-    `count` is the number of images of the smaller set.
+    `num_smaller` is the number of images of the smaller set.
     """
 
     values: dict[str, float]
     of_halves: dict[str, Tensor]
     subsets: KernelSubsets
-    count: int
+    num_smaller: int
 
     def scores(self) -> dict[str, Score]:
         """Each value with its interval."""
-        bounds = BOUNDS | dict.fromkeys(SHARES, share_bounds(self.count))
+        bounds = BOUNDS | dict.fromkeys(SHARES, share_bounds(self.num_smaller))
         return {
             name: _score(value, self.of_halves.get(name), bounds.get(name, ANYWHERE))
             for name, value in self.values.items()
@@ -65,7 +65,7 @@ class Measured(NamedTuple):
 
     def minus(self, other: Measured) -> dict[str, Score]:
         """The differences of two sets of drawn images that were measured on the same halves of the real ones."""
-        least = share_bounds(min(self.count, other.count)).least_reach
+        least = share_bounds(min(self.num_smaller, other.num_smaller)).least_reach
         bounds = dict.fromkeys(SHARES, Bounds(least_reach=least))
         found = {}
         for name in (name for name in self.values if name in other.values):
