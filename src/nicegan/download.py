@@ -80,7 +80,8 @@ def _checked(url: str, place: Path, sha256: str | None, size: int | None) -> Dow
     if size is not None and place.stat().st_size != size:
         raise DataError(f"{place} has {place.stat().st_size} bytes, not {size}: remove it, to download {url} anew")
     if known is not None and seen != known:
-        raise DataError(f"{place} has the checksum {seen}, not {known}: remove it, to download {url} anew")
+        both = "it" if sha256 else f"it (and {record.name}, if the file is meant to be another one now)"
+        raise DataError(f"{place} has the checksum {seen}, not {known}: remove {both}, to download {url} anew")
     if known is None:
         write_atomically(record, f"{seen}\n".encode())
     return Downloaded(place, seen, verified=known is not None)

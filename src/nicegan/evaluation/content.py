@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nicegan.data.augment import to_network
 from nicegan.data.cache import scaled
 from nicegan.data.folders import read_image
 from nicegan.errors import DataError
@@ -25,7 +24,7 @@ def similarity_to_sources(
     sources: Sequence[Path],
     progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> Tensor:
-    """SSIM of each translation and its source, (n,), float64; 1 where nothing changed.
+    """SSIM of each translation and its source, over RGB in 0..255: (n,), float64; 1 where nothing changed, edges reflected.
 
     A source of another size is brought to its translation's, bilinear.
 
@@ -51,8 +50,8 @@ def _similarity(translation: Path, source: Path) -> float:
     width, height = images[0].size
     if min(width, height) < SMALLEST_SIDE:
         raise DataError(f"{translation} has {width}x{height} pixels: SSIM needs {SMALLEST_SIDE} a side")
-    pixels = [np.asarray(images[0]), scaled(images[1], (height, width))]
-    drawn, given = (to_network(torch.from_numpy(np.array(p))[None]) for p in pixels)
-    similarity = structural_similarity_index_measure(drawn, given, data_range=2.0)
+    pixels = [np.array(images[0]), scaled(images[1], (height, width))]
+    drawn, given = (torch.from_numpy(p.astype(np.float64)).permute(2, 0, 1)[None] for p in pixels)
+    similarity = structural_similarity_index_measure(drawn, given, data_range=255.0)  # the definition is for 0..255
     assert isinstance(similarity, Tensor)
     return similarity.item()

@@ -74,7 +74,7 @@ class FeatureNetwork:
         try:
             with _without_deprecation():
                 features = self.module(images.to(self.device), **self._settings)
-        except (RuntimeError, TypeError) as problem:
+        except (RuntimeError, TypeError, torch.jit.Error) as problem:
             if is_out_of_memory(problem):
                 raise
             reason = str(problem).strip().splitlines()[-1:] or [type(problem).__name__]
@@ -120,12 +120,14 @@ def load_feature_network(
         found = inception_file(progress)
         note = f"{INCEPTION_URL} could not be verified (no checksum is known): its SHA-256, {found.sha256}, is recorded"
         facts = NetworkFacts("Inception (2015-12-05)", found.sha256, resize or "paper", is_inception=True)
-        return FeatureNetwork(_load(found.path, place), facts, place, [] if found.verified else [note])
+        way_out = f"remove it and {found.path.name}.sha256 beside it, to download it anew"
+        return FeatureNetwork(_load(found.path, place, way_out), facts, place, [] if found.verified else [note])
     path = Path(features)
     if not path.is_file():
         raise DataError(f"there is no feature network {str(features)!r}: name a TorchScript file, or {INCEPTION}")
     facts = NetworkFacts(path.stem, sha256_of(path), resize or "none", is_inception=False)
-    return FeatureNetwork(_load(path, place), facts, place)
+    way_out = "save one with torch.jit.script(network).save(path)"
+    return FeatureNetwork(_load(path, place, way_out), facts, place)
 
 
 def inception_file(progress: Progress = lambda done, total: None) -> Downloaded:
@@ -134,14 +136,14 @@ def inception_file(progress: Progress = lambda done, total: None) -> Downloaded:
     return download(INCEPTION_URL, place, progress=progress)
 
 
-def _load(path: Path, device: torch.device) -> torch.jit.ScriptModule:
+def _load(path: Path, device: torch.device, way_out: str) -> torch.jit.ScriptModule:
     try:
         with _without_deprecation():
             return torch.jit.load(path, map_location=device).eval()
     except (RuntimeError, ValueError) as problem:
         if is_out_of_memory(problem):
             raise
-        raise DataError(f"{path} is not a TorchScript file, as torch.jit.script(network).save(path) writes") from None
+        raise DataError(f"{path} is not a TorchScript file: {way_out}") from None
 
 
 def _without_deprecation() -> warnings.catch_warnings:
