@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nicegan.errors import CheckpointError, ConfigError, DataError, NiceganError, TrainingError
 
 if TYPE_CHECKING:
+    from nicegan.evaluation.evaluate import evaluate, evaluate_model
     from nicegan.evaluation.translate import Translator, load
     from nicegan.recipes import recipe
     from nicegan.training.loop import train
@@ -24,6 +25,8 @@ __all__ = [
     "NiceganError",
     "TrainingError",
     "Translator",
+    "evaluate",
+    "evaluate_model",
     "load",
     "recipe",
     "train",
@@ -31,6 +34,8 @@ __all__ = [
 
 _HOMES = {  # imported when first used, so that `import nicegan` is quick
     "Translator": "nicegan.evaluation.translate",
+    "evaluate": "nicegan.evaluation.evaluate",
+    "evaluate_model": "nicegan.evaluation.evaluate",
     "load": "nicegan.evaluation.translate",
     "recipe": "nicegan.recipes",
     "train": "nicegan.training.loop",

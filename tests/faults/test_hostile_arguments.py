@@ -18,7 +18,23 @@ FLAGS = [
         for part, kind in (("network", NetworkConfig), ("loss", LossConfig), ("optimizer", OptimizerConfig))
         for name in kind.model_fields
     ),
-    *("--to", "--json", "--parts", "--rounds", "--reference", "--help", "--version", "--", "-x", "--nothing"),
+    *(
+        "--to",
+        "--json",
+        "--parts",
+        "--rounds",
+        "--reference",
+        "--real",
+        "--fake",
+        "--source",
+        "--against",
+        "--features",
+        "--help",
+        "--version",
+        "--",
+        "-x",
+        "--nothing",
+    ),
 ]
 VALUES = [
     *("0", "-1", "1", "3", "64", "1e9", "1e400", "nan", "inf", "0.5", "99999999999999999999", "0x10", "True", "None"),
@@ -41,7 +57,7 @@ VALUES = [
     *("nowhere/at/all", "ünï", "a\nb", "[1,2]", "{}", "--out=x", "$(ls)", "%s", "\x00"),
 ]
 WORDS = st.one_of(st.sampled_from(FLAGS), st.sampled_from(VALUES), st.text(max_size=8))
-COMMANDS = st.sampled_from(["train", "translate", "import", "bench memory", "tarin", ""])
+COMMANDS = st.sampled_from(["train", "translate", "evaluate", "import", "bench memory", "tarin", ""])
 NUM_EXAMPLES = 10 * int(os.environ.get("NICEGAN_KILLS", "6"))
 
 

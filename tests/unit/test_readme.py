@@ -9,6 +9,7 @@ import pytest
 
 from nicegan.cli import analyze, bench, train
 from nicegan.cli.demo import DemoArguments
+from nicegan.cli.evaluate import EvaluateArguments
 from nicegan.cli.import_ import ImportArguments
 from nicegan.cli.parse import parse
 from nicegan.cli.translate import TranslateArguments
@@ -20,7 +21,12 @@ from nicegan.run_folder import RunFolder
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 READERS = {"analyze": analyze.read_arguments, "train": train.read_arguments, "bench": bench.read_arguments}
-KINDS = {"demo": DemoArguments, "import": ImportArguments, "translate": TranslateArguments}
+KINDS = {
+    "demo": DemoArguments,
+    "evaluate": EvaluateArguments,
+    "import": ImportArguments,
+    "translate": TranslateArguments,
+}
 
 
 def shown_commands() -> Iterator[str]:

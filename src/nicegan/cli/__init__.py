@@ -6,7 +6,7 @@ import os
 import sys
 from importlib import import_module
 
-from nicegan.errors import ConfigError, ElsewhereError, NiceganError
+from nicegan.errors import ConfigError, ElsewhereError, NiceganError, is_out_of_memory
 
 COMMANDS = {  # name -> (module, what it does)
     "train": ("nicegan.cli.train", "train a translator between two folders of images, or go on with a run"),
@@ -15,6 +15,7 @@ COMMANDS = {  # name -> (module, what it does)
         "nicegan.cli.analyze",
         "see where the domains lie in the latent space, and what the discriminators look at",
     ),
+    "evaluate": ("nicegan.cli.evaluate", "score a model or a folder of images against real ones, with intervals"),
     "import": ("nicegan.cli.import_", "turn a checkpoint of the published NICE-GAN into a model"),
     "bench": ("nicegan.cli.bench", "measure speed, and predict memory"),
     "demo": ("nicegan.cli.demo", "train on painted scenes in minutes, and see how near the truth it comes"),
@@ -57,12 +58,6 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("nicegan: interrupted\n")
         sys.exit(130)
-
-
-def is_out_of_memory(problem: Exception) -> bool:
-    """Whether Python, a GPU, or PyTorch's CPU allocator has run out of memory."""
-    names = {kind.__name__ for kind in type(problem).__mro__}
-    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "can't allocate memory" in str(problem)
 
 
 def is_lost_peer(problem: Exception) -> bool:

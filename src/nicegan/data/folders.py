@@ -85,7 +85,7 @@ def find_dataset(data: Path | None, domain_a: Path | None, domain_b: Path | None
         raise DataError("no data: give a dataset folder (with trainA, trainB), or both --domain-a and --domain-b")
     if domain_a.resolve() == domain_b.resolve():
         raise DataError(f"domains A and B are the same folder, {domain_a}: there is nothing to translate")
-    return Dataset(_required(domain_a), _required(domain_b), [], [])
+    return Dataset(require_images(domain_a), require_images(domain_b), [], [])
 
 
 def _find_splits(data: Path) -> Dataset:
@@ -101,10 +101,15 @@ def _find_splits(data: Path) -> Dataset:
     if (data / "trainA").resolve() == (data / "trainB").resolve():
         raise DataError(f"{data}: trainA and trainB are the same folder")
     tests = [find_images(data / name) if (data / name).is_dir() else [] for name in SPLITS[2:]]
-    return Dataset(_required(data / "trainA"), _required(data / "trainB"), *tests)
+    return Dataset(require_images(data / "trainA"), require_images(data / "trainB"), *tests)
 
 
-def _required(folder: Path) -> list[Path]:
+def require_images(folder: Path) -> list[Path]:
+    """The images below a folder that must be there and hold some.
+
+    Raises:
+        DataError: it is not a folder, or holds no images.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder")
     if images := find_images(folder):

@@ -28,7 +28,7 @@ def translate_files(  # noqa: PLR0913
     out: Path,
     *,
     to: DomainName,
-    resize: int | None = None,
+    resize: int | tuple[int, int] | None = None,
     image_format: str = "png",
     batch_size: int = 8,
     progress: Callable[[int, int], None] = lambda done, count: None,
@@ -39,7 +39,8 @@ def translate_files(  # noqa: PLR0913
     Each process of a team translates a part of the images.
 
     Args:
-        resize: translate at this side in pixels, square, as the paper does; else at each image's own size.
+        resize: translate at this side in pixels, square, as the paper does, or at this height and width; else at each
+            image's own size.
         image_format: suffix of the outputs.
         progress: told how many of how many images are done.
 
@@ -49,10 +50,11 @@ def translate_files(  # noqa: PLR0913
     """
     plan = team.first(lambda: plan_outputs(inputs, out, image_format))
     mine = {source: plan[source] for source in team.mine(list(plan))}
+    size = (resize, resize) if isinstance(resize, int) else resize
     broken: dict[Path, DataError] = {}
     done = 0
     with without_image_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for images in _read_ahead(pool, mine, resize, 4 * batch_size, broken):
+        for images in _read_ahead(pool, mine, size, 4 * batch_size, broken):
             for batch in _batches(images, batch_size):
                 drawn = translator.translate(to_network(torch.from_numpy(np.stack(list(batch.values())))), to)
                 list(pool.map(_write, batch, to_pixels(drawn).cpu().numpy()))
@@ -70,14 +72,18 @@ def _refuse_broken(parts: list[dict[Path, DataError]], count: int) -> None:
 
 
 def _read_ahead(
-    pool: ThreadPoolExecutor, plan: dict[Path, Path], resize: int | None, count: int, broken: dict[Path, DataError]
+    pool: ThreadPoolExecutor,
+    plan: dict[Path, Path],
+    size: tuple[int, int] | None,
+    count: int,
+    broken: dict[Path, DataError],
 ) -> Iterator[dict[Path, Pixels]]:
     """The plan's images by output, `count` at a time so that any folder fits in memory; what cannot be read: broken."""
     sources = list(plan)
     for first in range(0, len(sources), count):
         some = sources[first : first + count]
         images: dict[Path, Pixels] = {}
-        for source, image in zip(some, pool.map(lambda path: _read(path, resize), some), strict=True):
+        for source, image in zip(some, pool.map(lambda path: _read(path, size), some), strict=True):
             if isinstance(image, DataError):
                 broken[source] = image
             else:
@@ -110,12 +116,12 @@ def plan_outputs(inputs: Sequence[Path], out: Path, image_format: str) -> dict[P
     return plan
 
 
-def _read(source: Path, resize: int | None) -> Pixels | DataError:
+def _read(source: Path, size: tuple[int, int] | None) -> Pixels | DataError:
     try:
         image = read_image(source)
     except DataError as problem:
         return problem
-    return np.asarray(image) if resize is None else scaled(image, (resize, resize))
+    return np.asarray(image) if size is None else scaled(image, size)
 
 
 def _batches(images: dict[Path, Pixels], batch_size: int) -> Iterator[dict[Path, Pixels]]:

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 
 from nicegan.methods.base import Batch
-from nicegan.metrics.distances import sliced_wasserstein
+from nicegan.metrics.wasserstein import sliced_wasserstein
 from nicegan.models.domain import TranslationPaths
 from nicegan.shapes import Image
 from nicegan.training.samples import translated

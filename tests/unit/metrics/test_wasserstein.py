@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from nicegan.metrics.distances import laplacian_pyramid, sliced_wasserstein
+from nicegan.metrics.wasserstein import laplacian_pyramid, sliced_wasserstein
 
 
 def noise(count: int = 16, seed: int = 0) -> torch.Tensor:

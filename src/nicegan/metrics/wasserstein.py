@@ -1,4 +1,4 @@
-"""Distances between sets of images that need no trained network.
+"""Sliced Wasserstein distance: how far two sets of images lie apart, without a trained network.
 
 Source: sliced Wasserstein distance over patches of Laplacian pyramids, Karras et al., "Progressive Growing of GANs",
 ICLR 2018, section 5: small when two sets share their textures and colours at every scale.

@@ -1,0 +1,151 @@
+"""Features of image files: read ahead, resized as the protocol says, and kept in the cache by content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from nicegan.atomic import write_atomically
+from nicegan.data.cache import cache_folder
+from nicegan.data.folders import listing, read_image, without_image_warnings
+from nicegan.errors import DataError
+from nicegan.evaluation.feature_network import FeatureNetwork, NetworkFacts, Resize
+
+FORMAT_VERSION = 1
+INCEPTION_SIDE = 299  # pixels
+BATCH_SIZE = 16
+MAX_BATCH_PIXELS = 16 * 512 * 512
+Progress = Callable[[int, int], None]
+Prepared = NDArray[np.uint8] | NDArray[np.float32]  # (h, w, 3), 0..255
+
+
+def cached_features(
+    paths: Sequence[Path], network: FeatureNetwork, progress: Progress = lambda done, count: None
+) -> Tensor:
+    """As `extract_features`, out of the cache if these images' features are there.
+
+    An entry is named by the content of the images, in their order, and of the network; a damaged one is made anew.
+
+    Raises:
+        DataError: as `extract_features`, or the cache cannot be written.
+    """
+    place = cache_folder() / "features" / f"{_fingerprint(paths, network.facts)}.safetensors"
+    features = _read(place, len(paths))
+    if features is None:
+        features = extract_features(paths, network, progress)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(place, save({"features": features}, metadata={"sha256": _checksum(features)}))
+        except OSError as problem:
+            reason = problem.strerror or problem
+            raise DataError(f"cannot write the cache {place.parent}: {reason}; set NICEGAN_CACHE") from None
+    return features
+
+
+def extract_features(
+    paths: Sequence[Path], network: FeatureNetwork, progress: Progress = lambda done, count: None
+) -> Tensor:
+    """Features (len(paths), d), float32, in the order of the paths.
+
+    Args:
+        progress: told how many of how many images are done.
+
+    Raises:
+        DataError: images that cannot be read (all are listed), or a network that does not give a row for each.
+    """
+    rows: dict[Path, Tensor] = {}
+    broken: dict[str, str] = {}
+    with without_image_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        for first in range(0, len(paths), 4 * BATCH_SIZE):
+            some = paths[first : first + 4 * BATCH_SIZE]
+            images = dict(zip(some, pool.map(lambda path: _prepared(path, network.facts.resize), some), strict=True))
+            broken |= {str(path): str(image) for path, image in images.items() if isinstance(image, DataError)}
+            for batch in _batches({path: image for path, image in images.items() if not isinstance(image, DataError)}):
+                pixels = torch.from_numpy(np.stack(list(batch.values()))).permute(0, 3, 1, 2)
+                rows |= dict(zip(batch, network(pixels.contiguous()), strict=True))
+                _check_widths(rows, network.facts.name)
+            progress(len(rows) + len(broken), len(paths))
+    if broken:
+        raise DataError(f"{len(broken)} of {len(paths)} images cannot be read\n{listing(broken)}")
+    return torch.stack([rows[path] for path in paths])
+
+
+def prepare(image: Image.Image, resize: Resize) -> Prepared:
+    """An RGB image as the feature network takes it: (h, w, 3), 0..255.
+
+    "none": as stored, uint8. "paper": 299x299, bilinear without antialiasing, float32. "clean": 299x299, each channel
+    resized by PIL's antialiased bicubic filter in float32, clipped to 0..255.
+    """
+    pixels = np.array(image)
+    if resize == "none":
+        return pixels
+    size = (INCEPTION_SIDE, INCEPTION_SIDE)
+    if resize == "paper":
+        planes = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
+        resized = F.interpolate(planes, size, mode="bilinear", align_corners=False)
+        return resized[0].permute(1, 2, 0).contiguous().numpy()
+    channels = [Image.fromarray(pixels[..., c].astype(np.float32)) for c in range(3)]
+    return np.stack([np.asarray(c.resize(size, Image.Resampling.BICUBIC)) for c in channels], axis=-1).clip(0, 255)
+
+
+def _prepared(path: Path, resize: Resize) -> Prepared | DataError:
+    try:
+        return prepare(read_image(path), resize)
+    except DataError as problem:
+        return problem
+
+
+def _batches(images: dict[Path, Prepared]) -> Iterator[dict[Path, Prepared]]:
+    """Images of equal size, as many together as memory for large ones allows."""
+    for shape in sorted({image.shape for image in images.values()}):
+        alike = [path for path, image in images.items() if image.shape == shape]
+        count = max(1, min(BATCH_SIZE, MAX_BATCH_PIXELS // (shape[0] * shape[1])))
+        for first in range(0, len(alike), count):
+            yield {path: images[path] for path in alike[first : first + count]}
+
+
+def _check_widths(rows: dict[Path, Tensor], name: str) -> None:
+    widths = sorted({len(row) for row in rows.values()})
+    if len(widths) > 1:
+        raise DataError(
+            f"feature network {name} gives {widths[0]} features for one size of image and {widths[1]} for another: "
+            "bring the images to one size, with --resize paper or clean"
+        )
+
+
+def _fingerprint(paths: Sequence[Path], facts: NetworkFacts) -> str:
+    """A name for the features of these images, as they are now, on this network."""
+    digest = hashlib.sha256(f"{FORMAT_VERSION} {facts.sha256} {facts.resize} {facts.is_inception}".encode())
+    for path in paths:
+        try:
+            digest.update(hashlib.sha256(path.read_bytes() if path.is_file() else b"").digest())
+        except OSError:  # extraction will name it
+            digest.update(b"unreadable")
+    return digest.hexdigest()[:32]
+
+
+def _read(place: Path, count: int) -> Tensor | None:
+    """The features of a cache entry; None if there is none, or a damaged one."""
+    try:
+        with safe_open(place, framework="pt") as file:
+            features, checksum = file.get_tensor("features"), (file.metadata() or {}).get("sha256")
+    except (OSError, SafetensorError):
+        return None
+    whole = features.ndim == 2 and len(features) == count and _checksum(features) == checksum
+    return features if whole else None
+
+
+def _checksum(features: Tensor) -> str:
+    return hashlib.sha256(features.contiguous().numpy().tobytes()).hexdigest()

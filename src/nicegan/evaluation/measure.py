@@ -1,0 +1,131 @@
+"""All scores of one set of drawn images against one set of real ones, with intervals, and differences of two."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nicegan.metrics.bootstrap import ANYWHERE, Bounds, halves, interval, share_bounds
+from nicegan.metrics.frechet import frechet_distance
+from nicegan.metrics.kernel import KernelSubsets, kernel_distance, kernel_subsets
+from nicegan.metrics.manifold import NUM_NEIGHBOURS, manifold
+from nicegan.metrics.products import Products, inner_products
+
+MIN_FOR_INTERVAL = 20  # images; a half must hold more than k neighbours, and the normal law something to rest on
+MAX_RESAMPLES, MIN_RESAMPLES = 200, 40
+AFFORDABLE_SIDE = 500  # of the matrix whose singular values every resample takes: larger ones get fewer resamples
+SHARES: tuple[str, ...] = ("precision", "recall", "coverage")
+BOUNDS = {"frechet": Bounds(lowest=0), "density": Bounds(lowest=0), "similarity": Bounds(-1, 1)}
+LESS_IS_BETTER = ("frechet", "kernel")
+
+
+class Score(NamedTuple):
+    """A value and its 95 % interval; no interval where there are too few images.
+
+    `reach` is half the interval's width before it is cut to what the score can be.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    reach: float | None = None
+
+    def holds_zero(self) -> bool:
+        """Of a difference: whether nothing tells the two apart. True where there is no interval."""
+        return self.low is None or self.high is None or self.low <= 0 <= self.high
+
+
+class Choice(NamedTuple):
+    """Random halves of the real and of the drawn images, as many of each: rows (number, count // 2)."""
+
+    real: Tensor
+    drawn: Tensor
+
+
+class Measured(NamedTuple):
+    """Scores of all images, by name, the same scores of halves, and the kernel distance over subsets.
+
+    `num_smaller` is the number of images of the smaller set.
+    """
+
+    values: dict[str, float]
+    of_halves: dict[str, Tensor]
+    subsets: KernelSubsets
+    num_smaller: int
+
+    def scores(self) -> dict[str, Score]:
+        """Each value with its interval."""
+        bounds = BOUNDS | dict.fromkeys(SHARES, share_bounds(self.num_smaller))
+        return {
+            name: _score(value, self.of_halves.get(name), bounds.get(name, ANYWHERE))
+            for name, value in self.values.items()
+        }
+
+    def minus(self, other: Measured) -> dict[str, Score]:
+        """The differences of two sets of drawn images that were measured on the same halves of the real ones."""
+        least = share_bounds(min(self.num_smaller, other.num_smaller)).least_reach
+        bounds = dict.fromkeys(SHARES, Bounds(least_reach=least))
+        found = {}
+        for name in (name for name in self.values if name in other.values):
+            mine, others = self.of_halves.get(name), other.of_halves.get(name)
+            spread = None if mine is None or others is None else mine - others
+            found[name] = _score(self.values[name] - other.values[name], spread, bounds.get(name, ANYWHERE))
+        return found
+
+
+def choose_halves(num_real: int, num_drawn: int, num_features: int, *, seed: int, drawn_seed: int) -> Choice | None:
+    """Halves for intervals; None where there are too few images.
+
+    Two sets of drawn images of the same sources share `drawn_seed`, so that what their sources have in common drops out
+    of their difference.
+    """
+    if min(num_real, num_drawn) < MIN_FOR_INTERVAL:
+        return None
+    number = num_resamples(max(num_real, num_drawn), num_features)
+    return Choice(halves(num_real, number, seed), halves(num_drawn, number, drawn_seed))
+
+
+def num_resamples(count: int, num_features: int) -> int:
+    """How many halves are affordable: 200 up to 1000 images, then fewer; 40 still give an error to about a tenth."""
+    side = min(count // 2, num_features)
+    return max(MIN_RESAMPLES, min(MAX_RESAMPLES, round(MAX_RESAMPLES * (AFFORDABLE_SIDE / max(side, 1)) ** 3)))
+
+
+def measure(real: Tensor, drawn: Tensor, similarity: Tensor | None, choice: Choice | None, seed: int = 0) -> Measured:
+    """Every score that these features give.
+
+    Args:
+        real, drawn: features (n, d) and (m, d), n and m at least 2.
+        similarity: of each drawn image to its source (m,), where there are sources.
+        choice: the halves for intervals.
+        seed: of the kernel distance's subsets.
+    """
+    real, drawn = real.double(), drawn.double()
+    products = inner_products(real, drawn)
+    values = _values(real, drawn, products, similarity)
+    rows = []
+    for i, j in zip(choice.real, choice.drawn, strict=True) if choice else ():
+        kept = None if similarity is None else similarity[j]
+        rows.append(_values(real[i], drawn[j], products.part(i, j), kept))
+    of_halves = (
+        {name: torch.tensor([row[name] for row in rows], dtype=torch.float64) for name in values} if rows else {}
+    )
+    return Measured(values, of_halves, kernel_subsets(products, real.shape[1], seed), min(len(real), len(drawn)))
+
+
+def _values(real: Tensor, drawn: Tensor, products: Products, similarity: Tensor | None) -> dict[str, float]:
+    values: dict[str, Any] = {
+        "frechet": frechet_distance(real, drawn),
+        "kernel": kernel_distance(products, real.shape[1]),
+    }
+    if min(len(real), len(drawn)) > NUM_NEIGHBOURS:
+        values |= manifold(products)._asdict()
+    if similarity is not None:
+        values["similarity"] = similarity.mean().item()
+    return values
+
+
+def _score(value: float, of_halves: Tensor | None, bounds: Bounds) -> Score:
+    return Score(value) if of_halves is None else Score(value, *interval(value, of_halves, bounds))

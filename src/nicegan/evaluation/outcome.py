@@ -1,0 +1,87 @@
+"""What an evaluation says: scores with intervals, and what a reader must know before comparing them with others."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from nicegan.evaluation.feature_network import NetworkFacts
+from nicegan.evaluation.measure import MIN_FOR_INTERVAL, Score
+from nicegan.metrics.kernel import KernelSubsets
+
+FEW_IMAGES = 50
+
+
+class SetScores(NamedTuple):
+    """One set of drawn (or of untranslated) images: its scores by name, and the kernel distance over subsets."""
+
+    name: str
+    num_images: int
+    scores: dict[str, Score]
+    kernel_subsets: KernelSubsets
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "name": self.name,
+            "num_images": self.num_images,
+            "scores": {name: score._asdict() for name, score in self.scores.items()},
+            "kernel_subsets": self.kernel_subsets._asdict(),
+        }
+
+
+class Evaluation(NamedTuple):
+    """Every candidate against one set of real images.
+
+    The scores are frechet, kernel, precision, recall, density, coverage and, where there are sources, similarity
+    (SSIM). `difference` is the first drawn set's scores minus the second's, where there are two; `paired` if both are
+    drawn from the same sources.
+    """
+
+    real: str
+    num_real: int
+    candidates: list[SetScores]
+    difference: dict[str, Score]
+    paired: bool
+    network: NetworkFacts
+    num_features: int
+    seed: int
+    notes: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        difference = {
+            name: {**score._asdict(), "told_apart": not score.holds_zero()} for name, score in self.difference.items()
+        }
+        return {
+            "real": {"name": self.real, "num_images": self.num_real},
+            "candidates": [one.as_dict() for one in self.candidates],
+            "difference": difference,
+            "paired": self.paired,
+            "features": {**self.network._asdict(), "num_features": self.num_features},
+            "names": {"frechet": self.network.frechet_name(), "kernel": self.network.kernel_name()},
+            "seed": self.seed,
+            "notes": self.notes,
+        }
+
+
+def count_notes(num_real: int, counts: dict[str, int], num_features: int, facts: NetworkFacts) -> list[str]:
+    """What the numbers of images forbid to conclude; `counts` are those of the candidates, by name."""
+    frechet = facts.frechet_name()
+    unequal = [f"{count} ({name})" for name, count in counts.items() if count != num_real]
+    smallest = min(num_real, *counts.values())
+    notes = []
+    if unequal:
+        notes.append(
+            f"unequal counts: {num_real} real images, {', '.join(unequal)}; {frechet} depends on both counts, so "
+            "compare it only with scores at the same ones"
+        )
+    if smallest < num_features:
+        notes.append(
+            f"{smallest} images are fewer than the {num_features} features: {frechet} is far above its value for many "
+            f"images, so compare it only at equal counts; {facts.kernel_name()} is unbiased"
+        )
+    if smallest < MIN_FOR_INTERVAL:
+        notes.append(f"only {smallest} images: no intervals (they take {MIN_FOR_INTERVAL}), and mostly chance")
+    elif smallest < FEW_IMAGES:
+        notes.append(f"only {smallest} images: intervals are rough")
+    return notes

@@ -1,0 +1,97 @@
+"""An evaluation as tables for people, at most 80 columns wide, and the lines that belong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from nicegan.evaluation.measure import LESS_IS_BETTER, Score
+from nicegan.evaluation.outcome import Evaluation
+from nicegan.model_file import MODEL_FILE
+
+KERNEL_FACTOR = 100  # as papers print it
+NAMES = ("frechet", "kernel", "precision", "recall", "density", "coverage", "similarity")
+DIGITS = {"frechet": 1, "kernel": 2}  # else 3
+
+
+def title(direction: str, found: Evaluation) -> list[str]:
+    """What is compared with what, on which features."""
+    network = found.network
+    resize = "at their own size" if network.resize == "none" else f"resized by the {network.resize} protocol"
+    against = f"against {found.num_real} real images of {_short(found.real)}"
+    return [
+        f"{direction}, {against}" if direction else against.capitalize(),
+        f"on {found.num_features} features of {network.name}, images {resize}",
+    ]
+
+
+def score_rows(found: Evaluation) -> Iterator[list[str]]:
+    """The header, then one row a score: values, and half the widths of their intervals."""
+    yield ["", *_columns(found)]
+    yield ["images", *(str(one.num_images) for one in found.candidates)]
+    for name in NAMES:
+        cells = [one.scores.get(name) for one in found.candidates]
+        if any(cells):
+            yield [_label(name, found), *(_cell(name, score) for score in cells)]
+
+
+def difference_rows(found: Evaluation) -> Iterator[list[str]]:
+    """The header, then one row a score: the first drawn set minus the second, and whether that says anything."""
+    first, second = _columns(found)[-2:]
+    how = "image by image" if found.paired else "unpaired, as their files have other names"
+    yield ["", f"{first} minus {second}", how]
+    for name in NAMES:
+        if difference := found.difference.get(name):
+            yield [_label(name, found), _cell(name, difference), _verdict(name, difference)]
+
+
+def below(found: Evaluation) -> list[str]:
+    """The kernel distance over subsets, what the intervals are, and notes."""
+    lines = [f"{found.network.kernel_name()} x {KERNEL_FACTOR} over subsets: {'; '.join(_subsets(found))}"]
+    if any(score.low is not None for one in found.candidates for score in one.scores.values()):
+        lines.append("±: 95 % interval for other images, as many of them")
+    return lines + [f"note: {note}" for note in found.notes]
+
+
+def _label(name: str, found: Evaluation) -> str:
+    labels = {
+        "frechet": found.network.frechet_name(),
+        "kernel": f"{found.network.kernel_name()} x {KERNEL_FACTOR}",
+        "similarity": "SSIM to source",
+    }
+    return labels.get(name, name)
+
+
+def _cell(name: str, score: Score | None) -> str:
+    if score is None:
+        return ""
+    factor, digits = (KERNEL_FACTOR if name == "kernel" else 1), DIGITS.get(name, 3)
+    value = f"{factor * score.value:.{digits}f}"
+    return value if score.reach is None else f"{value} ± {factor * score.reach:.{digits}f}"
+
+
+def _verdict(name: str, difference: Score) -> str:
+    if difference.holds_zero():
+        return "not told apart"
+    if name == "similarity":
+        return "keeps more" if difference.value > 0 else "keeps less"
+    return "better" if (difference.value < 0) == (name in LESS_IS_BETTER) else "worse"
+
+
+def _subsets(found: Evaluation) -> Iterator[str]:
+    for name, one in zip(_columns(found), found.candidates, strict=True):
+        mean, std, number, size = one.kernel_subsets
+        yield f"{name} {KERNEL_FACTOR * mean:.2f} (std {KERNEL_FACTOR * std:.2f}, {number} of {size} images)"
+
+
+def _columns(found: Evaluation) -> list[str]:
+    """The candidates' names, as short as tells them apart."""
+    names = [one.name for one in found.candidates]
+    short = [_short(name) for name in names]
+    return short if len(set(short)) == len(short) else names
+
+
+def _short(name: str) -> str:
+    """The last part of a path that says something."""
+    path = PurePath(name)
+    return (path.parent.name if path.name == MODEL_FILE else path.name) or name
