@@ -20,7 +20,7 @@ COMMANDS = {  # name -> (module, what it does)
     "bench": ("nicegan.cli.bench", "measure speed, and predict memory"),
     "demo": ("nicegan.cli.demo", "train on painted scenes in minutes, and see how near the truth it comes"),
 }
-SHARED = {"train", "translate"}  # commands whose work several processes can share
+SHARED = {"train", "translate", "evaluate"}  # commands whose work several processes can share
 USAGE_ERROR, LOST_PEER = 2, 1
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
@@ -13,14 +15,16 @@ from torch import Tensor
 from nicegan.errors import ConfigError
 from nicegan.evaluation.content import similarity_to_sources
 from nicegan.evaluation.feature_network import FeatureNetwork, Resize, load_feature_network
-from nicegan.evaluation.features import cached_features, extract_features
+from nicegan.evaluation.features import cached_features, shared_features
 from nicegan.evaluation.folders import translate_files
 from nicegan.evaluation.image_set import ImageSet, read_set
-from nicegan.evaluation.measure import choose_halves, measure
+from nicegan.evaluation.measure import Choice, Measured, choose_halves, measure
 from nicegan.evaluation.outcome import Evaluation, SetScores, count_notes
 from nicegan.evaluation.translate import DomainName, Translator, load
+from nicegan.processes import ALONE, Team
 
 UNTRANSLATED = "no translation"
+DIRECTIONS: tuple[tuple[str, DomainName], ...] = (("A", "B"), ("B", "A"))
 Watch = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 
@@ -40,6 +44,7 @@ def evaluate(  # noqa: PLR0913
     seed: int = 0,
     device: str = "auto",
     watch: Watch = unwatched,
+    team: Team = ALONE,
 ) -> Evaluation:
     """Score a folder of drawn images against a folder of real ones.
 
@@ -51,6 +56,7 @@ def evaluate(  # noqa: PLR0913
         resize: "paper", "clean" or "none"; None is "paper" for inception and "none" for other networks.
         seed: of subsets and intervals.
         device: "auto", "cpu", "cuda", "cuda:1" ...
+        team: processes of one machine that share the work.
 
     Raises:
         DataError: folders without images, one image alone, images that cannot be read, or a feature network that is
@@ -63,9 +69,8 @@ def evaluate(  # noqa: PLR0913
     if sources is not None:
         for one in drawn:
             one.partners(sources)  # what has no source is said before minutes are spent
-    with watch("downloading") as progress:
-        network = load_feature_network(features, resize, device, progress)
-    return score_sets(reals, drawn, sources, network, seed=seed, watch=watch)
+    network = _open_network(features, resize, device, watch, team)
+    return score_sets(reals, drawn, sources, network, seed=seed, watch=watch, team=team)
 
 
 def evaluate_model(  # noqa: PLR0913
@@ -78,6 +83,7 @@ def evaluate_model(  # noqa: PLR0913
     seed: int = 0,
     device: str = "auto",
     watch: Watch = unwatched,
+    team: Team = ALONE,
 ) -> dict[str, Evaluation]:
     """Translate a dataset's test images in both directions and score them: {"A to B": ..., "B to A": ...}.
 
@@ -87,7 +93,7 @@ def evaluate_model(  # noqa: PLR0913
         model: a run folder or a model.safetensors.
         data: a dataset folder, with testA and testB.
         against: another model, to be compared with `model`.
-        features, resize, seed, device, watch: as in `evaluate`.
+        features, resize, seed, device, watch, team: as in `evaluate`.
 
     Raises:
         CheckpointError: there is no model there. DataError: as `evaluate`.
@@ -95,18 +101,16 @@ def evaluate_model(  # noqa: PLR0913
     _refuse_same(model, against)
     tests = {name: read_set(Path(data) / f"test{name}") for name in ("A", "B")}
     translators = {str(path): load(path, device, "float32") for path in (model, against) if path is not None}
-    with watch("downloading") as progress:
-        network = load_feature_network(features, resize, device, progress)
+    network = _open_network(features, resize, device, watch, team)
     outcomes = {}
-    directions: tuple[tuple[str, DomainName], ...] = (("A", "B"), ("B", "A"))
-    for source, target in directions:
+    for source, target in DIRECTIONS:
         inputs = tests[source]._replace(name=UNTRANSLATED)
-        with tempfile.TemporaryDirectory(prefix="nicegan-") as folder:
+        with _shared_folder(team) as folder:
             drawn = [
-                _translated(name, translator, inputs, target, Path(folder, str(number)), watch)
+                _translated(name, translator, inputs, target, folder / str(number), watch, team)
                 for number, (name, translator) in enumerate(translators.items())
             ]
-            found = score_sets(tests[target], drawn, inputs, network, seed=seed, watch=watch)
+            found = score_sets(tests[target], drawn, inputs, network, seed=seed, watch=watch, team=team)
         outcomes[f"{source} to {target}"] = found
     return outcomes
 
@@ -119,6 +123,7 @@ def score_sets(  # noqa: PLR0913
     *,
     seed: int = 0,
     watch: Watch = unwatched,
+    team: Team = ALONE,
 ) -> Evaluation:
     """Measure each drawn set and, where there are sources, these as they are; the difference of two drawn sets.
 
@@ -127,26 +132,20 @@ def score_sets(  # noqa: PLR0913
     paired = len(drawn) == 2 and set(drawn[0].keys()) == set(drawn[1].keys())
     if paired:
         drawn = [drawn[0], drawn[1]._replace(paths=drawn[0].partners(drawn[1]))]
-    with watch(f"features of {real.name}") as progress:
-        reals = cached_features(real.paths, network, progress)
+    reals = _features(real, network, watch, team, kept=True)
+    found: list[Measured] = []
     candidates = [*([source] if source else []), *drawn]
-    found = []
     for place, one in enumerate(candidates):
-        with watch(f"features of {one.name}") as progress:
-            get = cached_features if one is source else extract_features
-            features = get(one.paths, network, progress)
-        kept = _similarity(one, source, watch)
+        features = _features(one, network, watch, team, kept=one is source)
         drawn_seed = seed + 1 if paired else seed + 1 + place
         choice = choose_halves(len(reals), len(features), features.shape[1], seed=seed, drawn_seed=drawn_seed)
-        found.append(measure(reals, features, kept, choice, seed))
+        similarity = partial(_similarity, one, source, watch)
+        found.append(team.first(partial(_measured, reals, features, similarity, choice, seed)))
     counts = {one.name: len(one.paths) for one in candidates}
     return Evaluation(
         real=real.name,
         num_real=len(reals),
-        candidates=[
-            SetScores(name, count, one.scores(), one.subsets)
-            for (name, count), one in zip(counts.items(), found, strict=True)
-        ],
+        candidates=[_scores(one, measured) for one, measured in zip(candidates, found, strict=True)],
         difference=found[-2].minus(found[-1]) if len(drawn) == 2 else {},
         paired=paired,
         network=network.facts,
@@ -154,6 +153,38 @@ def score_sets(  # noqa: PLR0913
         seed=seed,
         notes=[*network.notes, *count_notes(len(reals), counts, reals.shape[1], network.facts)],
     )
+
+
+def _scores(one: ImageSet, measured: Measured) -> SetScores:
+    return SetScores(one.name, len(one.paths), measured.scores(), measured.subsets)
+
+
+def _measured(
+    reals: Tensor, features: Tensor, similarity: Callable[[], Tensor | None], choice: Choice | None, seed: int
+) -> Measured:
+    return measure(reals, features, similarity(), choice, seed)
+
+
+def _features(one: ImageSet, network: FeatureNetwork, watch: Watch, team: Team, *, kept: bool) -> Tensor:
+    with watch(f"features of {one.name}") as progress:
+        return (cached_features if kept else shared_features)(one.paths, network, progress, team)
+
+
+def _open_network(features: str | Path, resize: Resize | None, device: str, watch: Watch, team: Team) -> FeatureNetwork:
+    """The network; the first process downloads it, if it must be."""
+    with watch("downloading") as progress:
+        return team.first_here(lambda: load_feature_network(features, resize, device, progress))
+
+
+@contextmanager
+def _shared_folder(team: Team) -> Iterator[Path]:
+    """A folder that all processes of this machine see, for as long as the context lasts."""
+    folder = Path(team.first(lambda: tempfile.mkdtemp(prefix="nicegan-")))
+    try:
+        yield folder
+        team.gathered(None)  # until all are done with it
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _similarity(one: ImageSet, source: ImageSet | None, watch: Watch) -> Tensor | None:
@@ -164,12 +195,12 @@ def _similarity(one: ImageSet, source: ImageSet | None, watch: Watch) -> Tensor 
 
 
 def _translated(  # noqa: PLR0913
-    name: str, translator: Translator, inputs: ImageSet, target: DomainName, out: Path, watch: Watch
+    name: str, translator: Translator, inputs: ImageSet, target: DomainName, out: Path, watch: Watch, team: Team
 ) -> ImageSet:
     """The inputs, translated into files at the model's own size."""
     with watch(f"translating to {target}") as progress:
         paths = translate_files(
-            translator, [inputs.folder], out, to=target, resize=translator.card.image_size, progress=progress
+            translator, [inputs.folder], out, to=target, resize=translator.card.image_size, progress=progress, team=team
         )
     return ImageSet(name, out, paths)
 
