@@ -252,9 +252,8 @@ class Run:
         )
 
     def _announce(self) -> None:
-        in_a, in_b = (len(store.names) for store in self.data.stores)
         start = f"resuming at step {self.state.step}" if self.state.step else "training"
-        say(self.console, f"{start}: {in_a} images of A and {in_b} of B, {self.machine}, into {self.folder.root}")
+        say(self.console, f"{start}: {self.data.described()}, {self.machine}, into {self.folder.root}")
         for name in self.data.without_test:
             say(self.console, f"no test images of {name}: samples and scores use training images")
 
