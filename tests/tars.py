@@ -11,11 +11,11 @@ from PIL import Image
 SIDE = 8  # pixels
 
 
-def numbered(number: int, side: int = SIDE) -> bytes:
-    """A PNG of one colour that tells its number, below 2**24."""
+def numbered(number: int, side: int = SIDE, kind: str = "PNG") -> bytes:
+    """An image of one colour that tells its number, below 2**24."""
     colour = (number >> 16, number >> 8 & 255, number & 255)
     file = io.BytesIO()
-    Image.new("RGB", (side, side), colour).save(file, "PNG")
+    Image.new("RGB", (side, side), colour).save(file, kind)
     return file.getvalue()
 
 

@@ -145,7 +145,10 @@ class StreamedImages:
         if course != self._course:
             self._forget()
             self._course = course
-        drawn = [self._images.pop(serial, None) or self._decode(course, serial) for serial in serials]
+        drawn = []
+        for serial in serials:
+            window = self._enter(course, serial)
+            drawn.append(self._images.pop(serial, None) or self._decode(course, serial, window))
         self._images.clear()
         images = [image.result().pixels for image in drawn]
         self._decode_next(course, serials)
@@ -181,18 +184,20 @@ class StreamedImages:
         self._decoders.shutdown()
         self._reader.close()
 
-    def _decode(self, course: Course, serial: int) -> Future[Drawn]:
-        """Have one image decoded; waits until its window is read, and has the next one read."""
-        number = serial // WINDOW
+    def _enter(self, course: Course, serial: int) -> Window:
+        """The window of a serial, once it is read; has the next one read, and lets go of earlier ones."""
+        self._window = number = serial // WINDOW
         if number not in self._windows:
             self._forget()
             self._windows[number] = self._read(course, number, serial)
         window = self._windows[number].result()
-        self._window = number
         for other in [other for other in self._windows if other < number]:
             del self._windows[other]
         if number + 1 not in self._windows:
             self._windows[number + 1] = self._read(course, number + 1, (number + 1) * WINDOW)
+        return window
+
+    def _decode(self, course: Course, serial: int, window: Window) -> Future[Drawn]:
         return self._decoders.submit(self._drawn, course.seed, serial, window)
 
     def _decode_next(self, course: Course, serials: range) -> None:
@@ -200,7 +205,7 @@ class StreamedImages:
         for serial in range(serials.start + course.stride, serials.stop + course.stride):
             window = self._windows.get(serial // WINDOW)
             if window and window.done() and not window.exception():
-                self._images[serial] = self._decoders.submit(self._drawn, course.seed, serial, window.result())
+                self._images[serial] = self._decode(course, serial, window.result())
 
     def _read(self, course: Course, number: int, first: int) -> Future[Window]:
         """Have a window read, with the images that this process draws from serial `first` on."""
