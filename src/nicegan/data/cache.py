@@ -16,7 +16,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
+from stat import S_ISLNK
 from typing import NamedTuple
 
 import numpy as np
@@ -87,10 +89,15 @@ def _read(place: Path) -> ImageStore | None:
 def _fingerprint(paths: Sequence[Path], size: tuple[int, int]) -> str:
     """A name for these files as they are now: a change of content, however small, changes size or times."""
     digest = hashlib.sha256(f"{FORMAT_VERSION} {PIL.__version__} {size}".encode())
+    real_folder = lru_cache(maxsize=256)(os.path.realpath)  # most neighbours share it, and it costs more than all else
     for path in paths:
+        folder, name = os.path.split(path)
         try:
-            stat = path.stat()
-            state = f"{path.resolve()}\0{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}\0"
+            stat = os.lstat(path)
+            place = f"{real_folder(folder)}{os.sep}{name}"
+            if S_ISLNK(stat.st_mode):
+                stat, place = path.stat(), path.resolve()
+            state = f"{place}\0{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}\0"
         except (OSError, RuntimeError, ValueError) as problem:  # before Python 3.13 a loop of links is a RuntimeError
             state = f"{path}\0{type(problem).__name__}\0"
         digest.update(state.encode(errors="surrogateescape"))

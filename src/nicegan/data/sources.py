@@ -23,7 +23,7 @@ MAX_DECODERS = 8  # threads; one decodes some 200 photographs a second, more tha
 
 
 class Amount(NamedTuple):
-    """How much there is to train on, as the user sees it: 12 "shards"."""
+    """How much there is to train on: so many of what, "image" or "shard"."""
 
     num: int
     what: str
@@ -64,7 +64,7 @@ class CachedImages:
 
     @property
     def amount(self) -> Amount:
-        return Amount(len(self._store.names), "images")
+        return Amount(len(self._store.names), "image")
 
     def draw(self, seed: int, serials: range) -> list[Pixels]:
         return [self._store.pixels[image] for image in self._images(seed, serials)]
@@ -132,7 +132,7 @@ class StreamedImages:
 
     @property
     def amount(self) -> Amount:
-        return Amount(len(self._urls), "shards")
+        return Amount(len(self._urls), "shard")
 
     def draw(self, seed: int, serials: range) -> list[Pixels]:
         """As `Source.draw`.
@@ -155,7 +155,8 @@ class StreamedImages:
         return images
 
     def names(self, seed: int, serials: range) -> list[str]:
-        return [str(self._drawn(seed, serial, self._look_up(serial // WINDOW)).sample) for serial in serials]
+        windows = {number: self._look_up(number) for number in {serial // WINDOW for serial in serials}}
+        return [str(self._drawn(seed, serial, windows[serial // WINDOW]).sample) for serial in serials]
 
     def position(self) -> dict[str, int]:
         """Where the window begins that the last image came from."""

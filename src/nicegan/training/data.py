@@ -79,8 +79,8 @@ class TrainingData:
     def described(self) -> str:
         """What there is to train on: "771 images of A and 1264 of B", "12 shards of A and 80 images of B"."""
         a, b = (source.amount for source in self.sources)
-        what = "" if a.what == b.what else f"{b.what} "
-        return f"{a.num} {a.what} of A and {b.num} {what}of B"
+        what = "" if a.what == b.what else f" {b.what}{'s' * (b.num != 1)}"
+        return f"{a.num} {a.what}{'s' * (a.num != 1)} of A and {b.num}{what} of B"
 
     def position(self) -> dict[str, Any]:
         """Where the streamed domains go on reading, as plain data: {} or {"A": {"serial_of_window": 0, ...}}."""
