@@ -95,7 +95,8 @@ def _reasons() -> Iterator[None]:
     except MemoryError:
         raise DataError("too large for this machine's memory") from None
     except _BROKEN as problem:
-        raise DataError(str(problem).partition("\n")[0] or type(problem).__name__) from None
+        reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+        raise DataError(reason.partition("\n")[0] or type(problem).__name__) from None
 
 
 @contextmanager

@@ -117,7 +117,7 @@ class StreamedImages:
     """Images of tar shards, from windows of samples that a thread reads ahead, decoded by further threads.
 
     It holds two windows: one that is drawn from, whose images are let go as they are drawn, and the next. Of each it
-    keeps the images that this process draws, at most height * width * 3 bytes for one.
+    keeps the images that this process draws, each at most max(height * width * 3, LARGE_BYTES) bytes.
     """
 
     def __init__(self, urls: Sequence[str], reading: Reading, num_ranks: int) -> None:

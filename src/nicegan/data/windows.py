@@ -1,8 +1,8 @@
 """The endless sequence of a domain's tar shards, read window by window.
 
 Reading a window walks over the headers of all its samples, but keeps the content only of those that are asked for: as
-it lies in the shard, or decoded where that is smaller. So a window of n such images of h x w pixels holds at most
-n * h * w * 3 bytes, however large the files are.
+it lies in the shard, or decoded if it is large and that is smaller. So a window of n such images of h x w pixels holds
+at most n * max(h * w * 3, LARGE_BYTES) bytes, however large the files are.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from nicegan.data.shards import MAX_MEMBER_BYTES, Sample, Tar, read_content
 from nicegan.data.stream import WINDOW, shard_order
 from nicegan.errors import DataError
 
+LARGE_BYTES = 1 << 17  # smaller content is kept as it is: decoding it early would only delay the first step
 NUM_REMEMBERED = 4096  # places of windows; each takes some 200 bytes
 
 
@@ -158,7 +159,7 @@ class WindowReader:
 
     def _keep(self, window: Window, place: int, content: bytes) -> None:
         height, width = self.size
-        if len(content) <= height * width * 3:
+        if len(content) <= max(height * width * 3, LARGE_BYTES):
             window.kept[place] = content
             return
         with suppress(BrokenImage):  # it is read again when it is drawn, and then spoken of

@@ -230,6 +230,7 @@ def test_large_files_are_kept_decoded_and_too_large_ones_are_broken(
     members = [(f"{number:03d}.bmp", numbered(number, SIDE, "BMP")) for number in range(20)]
     members[7] = ("007.bmp", numbered(7, 2 * SIDE, "BMP"))
     urls = [str(write_tar(tmp_path / "x.tar", members))]
+    monkeypatch.setattr(windows, "LARGE_BYTES", 0)
     with closing(opened(urls)) as source:
         source.draw(SEED, range(1))
         kept = source._windows[1].result().kept.values()
