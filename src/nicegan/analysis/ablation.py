@@ -123,7 +123,7 @@ def columns(table: AblationTable) -> list[str]:
     scored = [
         head.format(score.replace("_", " "))
         for score in table.scores
-        for head in ("{}, best", "{}, last", "difference of best to the first row (95 % interval)")
+        for head in ("{}, best", "{}, last", "{}, best: difference to the first row (95 % interval)")
     ]
     return [*table.grid.switches, "seeds", *scored, "best at step", "parameters trained (M)", "images/s"]
 
@@ -172,24 +172,26 @@ def verdicts(table: AblationTable) -> list[str]:
         "Scores: mean ± standard deviation over seeds, less is better. The best is the smallest of a run's scored "
         "checkpoints, chosen on the images it is measured on; it is no score of unseen images."
     ]
+    num_intervals = 0
     for score in table.scores:
-        found = {row.setting.name: table.difference(row, score) for row in table.rows}
-        known = {name: one for name, one in found.items() if one is not None}
-        unknown = [name for name, one in known.items() if one.margin is None]
-        clear = [f"{name} ({'higher' if one.value > 0 else 'lower'})" for name, one in known.items() if one.is_clear]
-        within = [name for name, one in known.items() if one.margin is not None and not one.is_clear]
         what = score.replace("_", " ")
-        if clear:
-            lines.append(f"{what}: differs from the first row by more than the spread over seeds: {'; '.join(clear)}.")
-        if within:
-            lines.append(f"{what}: no difference from the first row beyond the spread over seeds: {'; '.join(within)}.")
-        if unknown:
-            lines.append(f"{what}: a single seed has no spread, the difference may be chance: {'; '.join(unknown)}.")
-        if len(clear) + len(within) > 1:
-            lines.append(
-                f"The {len(clear) + len(within)} intervals (Welch, 95 %) are each for one comparison, not for all of "
-                "them together: one in twenty misses the truth by chance."
-            )
+        found = {row.setting.name: apart for row in table.rows if (apart := table.difference(row, score)) is not None}
+        num_intervals += sum(apart.margin is not None for apart in found.values())
+        sides = {name: "higher" if apart.value > 0 else "lower" for name, apart in found.items()}
+        clear = [f"{name} ({sides[name]})" for name, apart in found.items() if apart.is_clear]
+        within = [name for name, apart in found.items() if apart.margin is not None and not apart.is_clear]
+        unknown = [name for name, apart in found.items() if apart.margin is None]
+        for said, names in {
+            "differs from the first row by more than the spread over seeds": clear,
+            "no difference from the first row beyond the spread over seeds": within,
+            "a single seed has no spread, the difference may be chance": unknown,
+        }.items():
+            lines += [f"{what}: {said}: {'; '.join(names)}."] if names else []
+    if num_intervals > 1:
+        lines.append(
+            f"The {num_intervals} intervals (Welch, 95 %) are each for one comparison, not for all of them together: "
+            "one in twenty misses the truth by chance."
+        )
     return lines
 
 

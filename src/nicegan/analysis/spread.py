@@ -42,7 +42,7 @@ class Difference(NamedTuple):
         return None if self.margin is None else (self.value - self.margin, self.value + self.margin)
 
     def __str__(self) -> str:
-        digits = decimals(max(abs(self.value), self.margin or 0))
+        digits = decimals(abs(self.value) + (self.margin or 0))
         if self.interval is None:
             return f"{self.value:+.{digits}f}"
         low, high = self.interval
