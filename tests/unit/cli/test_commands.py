@@ -72,6 +72,16 @@ MISTAKES = [
     (["import", "NOWHERE"], "is not a file"),
     (["import", "DATA/trainA/image_000.png"], "image_000.png"),
     (["demo", "--seed", "-1"], "--seed"),
+    (["ablate", "DATA"], "an ablation needs a switch"),
+    (["ablate", "DATA", "--switches"], "an ablation needs a switch"),
+    (["ablate", "DATA", "--switches", "encodr=reused"], "there is no switch 'encodr'; there is"),
+    (["ablate", "DATA", "--switches", "encoder=new"], "'reused' or 'independent'"),
+    (["ablate", "--switches", "encoder=reused", "DATA"], "is no switch: write NAME=VALUE,VALUE"),
+    (["ablate", "DATA", "--switches", "encoder=reused", "--seeds", "0"], "--seeds"),
+    (["ablate", "DATA", "--switches", "encoder=reused", "--resume", "x"], "--resume"),
+    (["ablate", "NOWHERE", "--switches", "encoder=reused"], "is not a folder"),
+    (["ablate", "DATA", "--switches", "device=cpu,gpu"], "device 'gpu' cannot be used"),
+    (["ablate", "DATA", "--switches", "encoder=reused", "--out", "DATA"], "is not an ablation"),
     (["demo", "--out", "DATA"], "exists and is not this demo"),
 ]
 
