@@ -2,7 +2,7 @@
 
 from jaxtyping import install_import_hook
 
-CHECKED = ["nn", "models", "losses", "methods", "metrics", "data", "shapes"]
+CHECKED = ["nn", "models", "losses", "methods", "metrics", "data", "analysis", "shapes", "sheets"]
 install_import_hook(
     [f"nicegan.{layer}" for layer in CHECKED],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",

@@ -67,5 +67,6 @@ def tiny_run(dataset: Path) -> RunConfig:
         log_every=1,
         sample_every=4,
         checkpoint_every=3,
+        score_every=3,
         device="cpu",
     )

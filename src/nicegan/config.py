@@ -138,7 +138,9 @@ class RunConfig(Frozen):
     steps: PositiveInt = 300_000
     """Training steps; one step updates both phases."""
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 1
-    """Images of each domain in a step."""
+    """Images of each domain that a process works on at a time."""
+    accumulate: Annotated[int, Field(ge=1, le=4096)] = 1
+    """Batches whose gradients are added up for one update: large batches in little memory."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of the initial weights and of the data's order."""
     average_decay: Fraction = 0.999
@@ -150,12 +152,18 @@ class RunConfig(Frozen):
     """auto, cpu, cuda, cuda:1, mps ..."""
     num_threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads; 0 takes all cores. Narrow networks gain little from a second, and lose much on a busy machine."""
+    deterministic: bool = False
+    """Make a GPU's results repeatable to the bit, some operations slower; a CPU's always are."""
     log_every: PositiveInt = 10
     """Steps between lines of metrics.jsonl."""
     sample_every: PositiveInt = 1000
     """Steps between sample grids."""
     checkpoint_every: PositiveInt = 1000
     """Steps between checkpoints."""
+    score_every: PositiveInt = 1000
+    """Steps between scores; the best-scored checkpoint is kept, and becomes the model."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Stop after this many scores in a row that are no better than the best; 0 never does."""
     keep: Annotated[int, Field(ge=1)] = 3
     """Checkpoints to keep, the newest ones; the best one stays as well."""
     on_nan: Literal["stop", "rollback"] = "stop"
@@ -194,6 +202,10 @@ CHANGEABLE = frozenset(
         "log_every",
         "sample_every",
         "checkpoint_every",
+        "score_every",
+        "patience",
+        "deterministic",
+        "accumulate",
         "keep",
         "on_nan",
         "max_rollbacks",

@@ -5,6 +5,10 @@ class NiceganError(Exception):
     """What is wrong, where, and how to fix it."""
 
 
+class ElsewhereError(NiceganError):
+    """Another process of this run has failed, and says why."""
+
+
 class ConfigError(NiceganError):
     """A setting that cannot work, or settings that do not fit each other."""
 

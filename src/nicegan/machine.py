@@ -63,6 +63,13 @@ def keep_freed_memory() -> None:
         library.mallopt(M_TRIM_THRESHOLD, -1)
 
 
+def make_deterministic() -> None:
+    """Let a GPU give the same bits every time; to be called before its first use."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)  # noqa: FBT003
+    torch.backends.cudnn.benchmark = False
+
+
 def choose_machine(device: str, precision: str, num_threads: int = 0, auto_on_gpu: str = "tf32") -> Machine:
     """Resolve "auto"; switch TensorFloat-32 on or off; set the number of CPU threads unless it is 0.
 
@@ -89,7 +96,9 @@ def choose_device(device: str) -> torch.device:
         ConfigError: a device that is not there; names those there are.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and "LOCAL_RANK" in os.environ:  # under torchrun each process has a GPU of its own
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         chosen = torch.device(device)
         torch.ones(1, device=chosen).item()

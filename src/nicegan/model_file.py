@@ -20,6 +20,7 @@ from nicegan.models.domain import TranslationPaths
 
 FORMAT = "nicegan-model"
 FORMAT_VERSION = 1
+MODEL_FILE = "model.safetensors"
 
 
 class ModelCard(Frozen):
@@ -47,6 +48,22 @@ def save_model(path: Path, card: ModelCard, paths: TranslationPaths) -> None:
     header = {"format": FORMAT, "format_version": str(FORMAT_VERSION), "card": card.model_dump_json()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in paths.state_dict().items()}
     write_atomically(path, save(tensors, metadata=header))
+
+
+def find_model(place: Path) -> Path:
+    """The model file at `place`: itself, or the one in a run folder.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if place.is_dir():
+        path = place / MODEL_FILE
+        if not path.is_file():
+            raise CheckpointError(f"{place} holds no {MODEL_FILE}: it is not a run, or has no checkpoint yet")
+        return path
+    if not place.is_file():
+        raise CheckpointError(f"{place} does not exist: name a run folder or a {MODEL_FILE}")
+    return place
 
 
 def read_card(path: Path) -> ModelCard:

@@ -83,15 +83,47 @@ class RunFolder:
             raise ConfigError(f"cannot write the run folder {self.root}: {problem.strerror}") from None
 
     def read_metrics(self) -> Metrics:
-        """The lines of metrics.jsonl; what a crash cut short is left out."""
-        lines: Metrics = []
-        text = self.metrics.read_text(encoding="utf-8", errors="replace") if self.metrics.is_file() else ""
-        for line in text.splitlines():
-            try:
-                values = json.loads(line)
-            except ValueError:
-                break
-            if not isinstance(values, dict) or "step" not in values:
-                break
-            lines.append(values)
-        return lines
+        """All lines of all metrics files; what a crash cut short is left out."""
+        return [values for path in self._metrics_files() for values in read_lines(path)]
+
+    def trim_metrics(self, last_step: int) -> None:
+        """Remove lines of later steps, and what a crash cut short."""
+        for path in self._metrics_files():
+            lines = read_lines(path)
+            kept = [line for line in lines if line["step"] <= last_step]
+            if not kept and path != self.metrics:
+                path.unlink()
+            elif len(kept) < len(path.read_bytes().splitlines()):
+                write_atomically(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+
+    def set_metrics_aside(self) -> None:
+        """Make room for a new metrics.jsonl."""
+        self.metrics.rename(self.root / f"metrics.{len(self._metrics_files())}.jsonl")
+
+    def _metrics_files(self) -> list[Path]:
+        """In order of their steps: metrics.1.jsonl, metrics.2.jsonl ..., metrics.jsonl."""
+        aside = sorted(self.root.glob("metrics.*.jsonl"), key=lambda path: (len(path.name), path.name))
+        return [*aside, *([self.metrics] if self.metrics.is_file() else [])]
+
+
+def read_lines(path: Path) -> Metrics:
+    """The lines of a metrics file, up to one that is none."""
+    lines: Metrics = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            values = json.loads(line)
+        except ValueError:
+            break
+        if not isinstance(values, dict) or "step" not in values:
+            break
+        lines.append(values)
+    return lines
+
+
+def pointed_at(pointer: Path) -> Path | None:
+    """The checkpoint that `latest` or `best` names; None if it names none that is there."""
+    try:
+        place = pointer.parent / json.loads(pointer.read_text(encoding="utf-8"))["checkpoint"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return place if place.is_dir() else None

@@ -24,14 +24,14 @@ NETWORK = ["--network.base-channels", "4", "--network.blocks", "1"]
 TINY = ["--recipe", "nicegan-tiny", *NETWORK, "--image-size", "48", "--device", "cpu", "--log-every", "1"]
 
 
-def command(*arguments: str | Path) -> list[str]:
+def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "nicegan", *map(str, arguments)]
 
 
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def nicegan_command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def nicegan_command(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*arguments), capture_output=True, text=True, check=False, env=ONE_THREAD)
 
 

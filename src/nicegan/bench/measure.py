@@ -113,7 +113,7 @@ def measure_data(plan: Plan) -> Part:
         for _ in range(plan.rounds + 1):
             start, count = time.perf_counter(), 0
             while time.perf_counter() - start < 0.5:
-                data.batch(count, torch.device("cpu"))
+                data.batch(count * plan.config.batch_size, torch.device("cpu"))
                 count += 1
             seconds.append((time.perf_counter() - start) / (2 * count * plan.config.batch_size))
         torch.set_num_threads(threads)

@@ -21,8 +21,8 @@ from nicegan.machine import choose_machine, keep_freed_memory
 from nicegan.methods.base import Batch
 from nicegan.methods.build import build_translation_paths
 from nicegan.model_file import Model, ModelCard
-from nicegan.training.loop import train_step
 from nicegan.training.state import new_state
+from nicegan.training.step import Stepper
 
 
 def step(config: RunConfig) -> Side:
@@ -30,10 +30,11 @@ def step(config: RunConfig) -> Side:
     keep_freed_memory()
     machine = choose_machine(config.device, config.precision, config.num_threads)
     state = new_state(config, machine.device)
+    stepper = Stepper(state, config, machine)
     batch = Batch(*(_noise(config, machine.device) for _ in "ab"))
 
     def work() -> object:
-        return train_step(state, batch, config, machine)
+        return stepper(batch)
 
     return Side(work, lambda: _facts_of_step(work, state.method.domains), machine.device.type == "cuda")
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
-from nicegan.errors import NiceganError, is_out_of_memory
+from nicegan.errors import ConfigError, ElsewhereError, NiceganError, is_out_of_memory
 
 COMMANDS = {  # name -> (module, what it does)
     "train": ("nicegan.cli.train", "train a translator between two folders of images, or go on with a run"),
     "translate": ("nicegan.cli.translate", "translate images or folders with a trained model"),
+    "analyze": (
+        "nicegan.cli.analyze",
+        "see where the domains lie in the latent space, and what the discriminators look at",
+    ),
     "evaluate": ("nicegan.cli.evaluate", "score a model or a folder of images against real ones, with intervals"),
     "import": ("nicegan.cli.import_", "turn a checkpoint of the published NICE-GAN into a model"),
     "bench": ("nicegan.cli.bench", "measure speed, and predict memory"),
     "demo": ("nicegan.cli.demo", "train on painted scenes in minutes, and see how near the truth it comes"),
 }
-USAGE_ERROR = 2
+SHARED = {"train", "translate"}  # commands whose work several processes can share
+USAGE_ERROR, LOST_PEER = 2, 1
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -23,6 +29,12 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         sys.exit(run(arguments))
+    except ElsewhereError:
+        sys.exit(USAGE_ERROR)
+    except ConfigError as problem:  # the same in every process of a launcher: the first one says it
+        if os.environ.get("RANK", "0") == "0":
+            sys.stderr.write(f"nicegan: {problem}\n")
+        sys.exit(USAGE_ERROR)
     except NiceganError as problem:
         sys.stderr.write(f"nicegan: {problem}\n")
         sys.exit(USAGE_ERROR)
@@ -34,6 +46,11 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stderr.write(f"nicegan: {where}{problem.strerror or problem}\n")
         sys.exit(USAGE_ERROR)
     except (MemoryError, RuntimeError) as problem:
+        if is_lost_peer(problem):
+            sys.stderr.write(
+                "nicegan: another process of this run has gone; torchrun --max-restarts N starts all again\n"
+            )
+            sys.exit(LOST_PEER)
         if not is_out_of_memory(problem):
             raise
         sys.stderr.write("nicegan: out of memory: try a smaller --batch-size, --image-size or --resize\n")
@@ -41,6 +58,12 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("nicegan: interrupted\n")
         sys.exit(130)
+
+
+def is_lost_peer(problem: Exception) -> bool:
+    """Whether a collective operation failed, as it does in every process when one has died."""
+    names = {kind.__name__ for kind in type(problem).__mro__}
+    return "LOCAL_RANK" in os.environ and ("DistError" in names or "gloo" in str(problem).lower())
 
 
 def run(arguments: list[str]) -> int:
@@ -57,6 +80,8 @@ def run(arguments: list[str]) -> int:
     if name not in COMMANDS:
         sys.stderr.write(f"nicegan: there is no command {name!r}; there is {', '.join(COMMANDS)}\n")
         return USAGE_ERROR
+    if name not in SHARED and os.environ.get("WORLD_SIZE", "1") != "1":
+        raise ConfigError(f"{name} is the work of one process: start it without torchrun")
     return import_module(COMMANDS[name][0]).run(rest)
 
 

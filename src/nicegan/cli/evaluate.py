@@ -29,6 +29,7 @@ class EvaluateArguments(Frozen):
     """Score a model on a dataset's test images in both directions, or a folder of drawn images against real ones.
 
     nicegan evaluate runs/mine --data photos --features features.pt
+
     nicegan evaluate --real photos/testB --fake translated --source photos/testA
     """
 
@@ -66,7 +67,9 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from nicegan.cli.progress import bar
+    from nicegan.machine import keep_freed_memory
 
+    keep_freed_memory()
     outcomes = _evaluated(given, partial(bar, Console(stderr=True)))
     console = Console() if sys.stdout.isatty() else Console(width=TABLE_WIDTH)
     for direction, found in outcomes.items():

@@ -35,10 +35,12 @@ def run(arguments: list[str]) -> int:
     config, out = read_arguments(arguments)
 
     from nicegan.evaluation.report import write_report
+    from nicegan.processes import launched_rank
     from nicegan.training.loop import train
 
     outcome = train(config, out)
-    write_report(outcome.run)
+    if launched_rank() == 0:
+        write_report(outcome.run)
     return outcome.exit_code
 
 

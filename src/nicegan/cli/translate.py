@@ -48,12 +48,13 @@ def run(arguments: list[str]) -> int:
     from nicegan.evaluation.folders import translate_files
     from nicegan.evaluation.translate import load
     from nicegan.machine import keep_freed_memory
+    from nicegan.processes import joined
     from nicegan.training.records import say
 
     keep_freed_memory()
     console = Console(stderr=True)
-    translator = load(given.model, given.device, given.precision)
-    with bar(console, "translating") as progress:
+    with joined() as team, bar(console, "translating") as progress:
+        translator = load(given.model, given.device, given.precision)
         written = translate_files(
             translator,
             given.inputs,
@@ -63,6 +64,8 @@ def run(arguments: list[str]) -> int:
             image_format=given.format,
             batch_size=given.batch_size,
             progress=progress,
+            team=team,
         )
-    say(console, f"{len(written)} images in {given.out}")
+        if team.is_first:
+            say(console, f"{len(written)} images in {given.out}")
     return 0

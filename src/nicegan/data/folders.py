@@ -7,16 +7,17 @@ import stat
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from nicegan.errors import DataError
 
+Item = TypeVar("Item")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 SPLITS = ("trainA", "trainB", "testA", "testB")
 MAX_PIXELS = 100_000_000
@@ -182,3 +183,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def listing(broken: dict[str, str]) -> str:
     """Broken files, one a line, with the reason."""
     return "\n".join(f"  {name!r}: {reason}" for name, reason in broken.items())
+
+
+def spread(items: Sequence[Item], count: int) -> list[Item]:
+    """At most `count` of the items, at equal distances."""
+    step = max(1, -(-len(items) // count))
+    return list(items[::step])

@@ -32,20 +32,20 @@ class Shard(NamedTuple):
 
 
 def picks(  # noqa: PLR0913
-    *, seed: int, step: int, shard: Shard, domain: int, num_images: int, batch_size: int, margin: int
+    *, seed: int, drawn: int, shard: Shard, domain: int, num_images: int, batch_size: int, margin: int
 ) -> list[Pick]:
     """The images of one domain that one process sees at one step.
 
     Args:
         seed: of the run.
-        step: counted from 0.
+        drawn: images that all processes have drawn before.
         shard: this process among all.
         domain: 0 for A, 1 for B.
         num_images: in the store.
         batch_size: images of this domain per process and step.
         margin: pixels by which stored images are larger than the crop, in both directions.
     """
-    first = (step * shard.num_ranks + shard.rank) * batch_size
+    first = drawn + shard.rank * batch_size
     return [_pick(seed, domain, serial, num_images, margin) for serial in range(first, first + batch_size)]
 
 

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -16,7 +17,7 @@ from nicegan.evaluation.feature_network import FeatureNetwork, Resize, load_feat
 from nicegan.evaluation.features import cached_features, extract_features
 from nicegan.evaluation.folders import translate_files
 from nicegan.evaluation.image_set import ImageSet, read_set
-from nicegan.evaluation.measure import choose_halves, measure
+from nicegan.evaluation.measure import Measured, choose_halves, measure
 from nicegan.evaluation.outcome import Evaluation, SetScores, count_notes
 from nicegan.evaluation.translate import DomainName, Translator, load
 
@@ -102,10 +103,7 @@ def evaluate_model(  # noqa: PLR0913
     for source, target in directions:
         inputs = tests[source]._replace(name=UNTRANSLATED)
         with tempfile.TemporaryDirectory(prefix="nicegan-") as folder:
-            drawn = [
-                _translated(name, translator, inputs, target, Path(folder, str(number)), watch)
-                for number, (name, translator) in enumerate(translators.items())
-            ]
+            drawn = _translated(translators, inputs, target, Path(folder), watch)
             found = score_sets(tests[target], drawn, inputs, network, seed=seed, watch=watch)
         outcomes[f"{source} to {target}"] = found
     return outcomes
@@ -128,50 +126,61 @@ def score_sets(  # noqa: PLR0913
     if paired:
         drawn = [drawn[0], drawn[1]._replace(paths=drawn[0].partners(drawn[1]))]
     with watch(f"features of {real.name}") as progress:
-        reals = cached_features(real.paths, network, progress)
+        ruler = _Ruler(cached_features(real.paths, network, progress), source, network, seed, watch)
     candidates = [*([source] if source else []), *drawn]
-    found = []
-    for place, one in enumerate(candidates):
-        with watch(f"features of {one.name}") as progress:
-            get = cached_features if one is source else extract_features
-            features = get(one.paths, network, progress)
-        kept = _similarity(one, source, watch)
-        drawn_seed = seed + 1 if paired else seed + 1 + place
-        choice = choose_halves(len(reals), len(features), features.shape[1], seed=seed, drawn_seed=drawn_seed)
-        found.append(measure(reals, features, kept, choice, seed))
+    found = [ruler.measured(one, 1 if paired else 1 + place) for place, one in enumerate(candidates)]
     counts = {one.name: len(one.paths) for one in candidates}
+    num_features = ruler.real.shape[1]
     return Evaluation(
         real=real.name,
-        num_real=len(reals),
+        num_real=len(real.paths),
         candidates=[
-            SetScores(name, count, one.scores(), one.subsets)
-            for (name, count), one in zip(counts.items(), found, strict=True)
+            SetScores(one.name, len(one.paths), measured.scores(), measured.subsets)
+            for one, measured in zip(candidates, found, strict=True)
         ],
         difference=found[-2].minus(found[-1]) if len(drawn) == 2 else {},
         paired=paired,
         network=network.facts,
-        num_features=reals.shape[1],
+        num_features=num_features,
         seed=seed,
-        notes=[*network.notes, *count_notes(len(reals), counts, reals.shape[1], network.facts)],
+        notes=[*network.notes, *count_notes(len(real.paths), counts, num_features, network.facts)],
     )
 
 
-def _similarity(one: ImageSet, source: ImageSet | None, watch: Watch) -> Tensor | None:
-    if source is None or one is source:
-        return None
-    with watch(f"similarity of {one.name}") as progress:
-        return similarity_to_sources(one.paths, one.partners(source), progress)
+class _Ruler(NamedTuple):
+    """What every candidate is measured against, and with: the real images' features (n, d)."""
+
+    real: Tensor
+    source: ImageSet | None
+    network: FeatureNetwork
+    seed: int
+    watch: Watch
+
+    def measured(self, one: ImageSet, seed_step: int) -> Measured:
+        """The scores of one candidate; candidates of one `seed_step` and count are halved alike."""
+        is_source = one is self.source
+        with self.watch(f"features of {one.name}") as progress:
+            features = (cached_features if is_source else extract_features)(one.paths, self.network, progress)
+        similarity = None
+        if self.source is not None and not is_source:
+            with self.watch(f"similarity of {one.name}") as progress:
+                similarity = similarity_to_sources(one.paths, one.partners(self.source), progress)
+        counts = len(self.real), len(features), features.shape[1]
+        choice = choose_halves(*counts, seed=self.seed, drawn_seed=self.seed + seed_step)
+        return measure(self.real, features, similarity, choice, self.seed)
 
 
-def _translated(  # noqa: PLR0913
-    name: str, translator: Translator, inputs: ImageSet, target: DomainName, out: Path, watch: Watch
-) -> ImageSet:
-    """The inputs, translated into files at the model's own size."""
-    with watch(f"translating to {target}") as progress:
-        paths = translate_files(
-            translator, [inputs.folder], out, to=target, resize=translator.card.image_size, progress=progress
-        )
-    return ImageSet(name, out, paths)
+def _translated(
+    translators: dict[str, Translator], inputs: ImageSet, target: DomainName, folder: Path, watch: Watch
+) -> list[ImageSet]:
+    """The inputs as each translator draws them, in files at its own size."""
+    drawn = []
+    for number, (name, translator) in enumerate(translators.items()):
+        out, size = folder / str(number), translator.card.image_size
+        with watch(f"translating to {target}") as progress:
+            paths = translate_files(translator, [inputs.folder], out, to=target, resize=size, progress=progress)
+        drawn.append(ImageSet(name, out, paths))
+    return drawn
 
 
 def _refuse_same(one: str | os.PathLike[str], other: str | os.PathLike[str] | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from nicegan.data.cache import Pixels, scaled
 from nicegan.data.folders import find_images, listing, read_image, without_image_warnings
 from nicegan.errors import DataError
 from nicegan.evaluation.translate import DomainName, Translator
+from nicegan.processes import ALONE, Team
 
 MAX_BATCH_PIXELS = 8 * 512 * 512
 
@@ -30,8 +32,11 @@ def translate_files(  # noqa: PLR0913
     image_format: str = "png",
     batch_size: int = 8,
     progress: Callable[[int, int], None] = lambda done, count: None,
+    team: Team = ALONE,
 ) -> list[Path]:
     """Translate files and folders into `out`, each output named like its input; returns the files written.
+
+    Each process of a team translates a part of the images.
 
     Args:
         resize: translate at this side in pixels, square, as the paper does, or at this height and width; else at each
@@ -43,21 +48,27 @@ def translate_files(  # noqa: PLR0913
         DataError: inputs that are missing, cannot be read (all are listed; the others are translated), or whose
             outputs would overwrite each other or an input.
     """
-    plan = plan_outputs(inputs, out, image_format)
+    plan = team.first(lambda: plan_outputs(inputs, out, image_format))
+    mine = {source: plan[source] for source in team.mine(list(plan))}
     size = (resize, resize) if isinstance(resize, int) else resize
     broken: dict[Path, DataError] = {}
     done = 0
     with without_image_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for images in _read_ahead(pool, plan, size, 4 * batch_size, broken):
+        for images in _read_ahead(pool, mine, size, 4 * batch_size, broken):
             for batch in _batches(images, batch_size):
                 drawn = translator.translate(to_network(torch.from_numpy(np.stack(list(batch.values())))), to)
                 list(pool.map(_write, batch, to_pixels(drawn).cpu().numpy()))
                 done += len(batch)
-                progress(done + len(broken), len(plan))
-    if broken:
-        reasons = listing({str(source): str(problem) for source, problem in broken.items()})
-        raise DataError(f"{len(broken)} of {len(plan)} images cannot be read; the rest is done\n{reasons}")
+                progress(done + len(broken), len(mine))
+    team.first(partial(_refuse_broken, team.gathered(broken), len(plan)))
     return list(plan.values())
+
+
+def _refuse_broken(parts: list[dict[Path, DataError]], count: int) -> None:
+    """Name what no process could read."""
+    reasons = {str(source): str(problem) for part in parts for source, problem in part.items()}
+    if reasons:
+        raise DataError(f"{len(reasons)} of {count} images cannot be read; the rest is done\n{listing(reasons)}")
 
 
 def _read_ahead(

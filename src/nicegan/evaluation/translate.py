@@ -14,17 +14,16 @@ from torch import Tensor
 
 from nicegan.data.augment import to_network, to_pixels
 from nicegan.data.folders import upright_rgb
-from nicegan.errors import CheckpointError, ConfigError
+from nicegan.errors import ConfigError
 from nicegan.geometry import SMALLEST_LATENT_SIDE, next_multiple
 from nicegan.machine import Machine, choose_machine
-from nicegan.model_file import Model, load_model
+from nicegan.model_file import Model, find_model, load_model
 from nicegan.models.domain import translate
 from nicegan.models.encoder import spread_heatmap
 
 DomainName = Literal["A", "B"]
 OTHER: dict[DomainName, DomainName] = {"A": "B", "B": "A"}
 SMALLEST_SIDE = 16  # pixels; smaller images are padded to this
-MODEL_FILE = "model.safetensors"
 
 
 class Translator:
@@ -140,11 +139,4 @@ def load(model: str | os.PathLike[str], device: str = "auto", precision: str = "
         CheckpointError: there is no model there, or it cannot be read.
         ConfigError: no such device, or a precision that it does not have.
     """
-    path = Path(model)
-    if path.is_dir():
-        path /= MODEL_FILE
-        if not path.is_file():
-            raise CheckpointError(f"{path.parent} holds no {MODEL_FILE}: it is not a run, or has no checkpoint yet")
-    if not path.is_file():
-        raise CheckpointError(f"{path} does not exist: name a run folder or a model.safetensors")
-    return Translator(load_model(path), choose_machine(device, precision, auto_on_gpu="bfloat16"))
+    return Translator(load_model(find_model(Path(model))), choose_machine(device, precision, auto_on_gpu="bfloat16"))

@@ -20,6 +20,10 @@ class Batch(NamedTuple):
     a: Image
     b: Image
 
+    def parts(self, count: int) -> list[Batch]:
+        """The batch in `count` parts, to be worked on one after the other."""
+        return [Batch(a, b) for a, b in zip(self.a.chunk(count), self.b.chunk(count), strict=True)]
+
 
 @contextmanager
 def frozen(parameters: Iterable[nn.Parameter]) -> Iterator[None]:

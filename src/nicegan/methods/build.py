@@ -39,12 +39,16 @@ def build_generator(config: NetworkConfig, size: tuple[int, int]) -> Generator:
     return Generator(latent_channels, config.blocks, config.shared_layers, summary)
 
 
-def build_domain(name: str, config: NetworkConfig, size: tuple[int, int]) -> Domain:
-    """One domain with its three parts."""
-    generator = build_generator(config, size)
+def build_discriminator(config: NetworkConfig) -> Discriminator:
+    """A discriminator: an encoder that judges, with the classifiers on top."""
     heads = config.classifiers
     classifiers = Classifiers(config.base_channels, config.shared_layers, config.depth, heads)
-    discriminator = Discriminator(build_encoder(config, judges=True), classifiers, heads, config.depth)
+    return Discriminator(build_encoder(config, judges=True), classifiers, heads, config.depth)
+
+
+def build_domain(name: str, config: NetworkConfig, size: tuple[int, int]) -> Domain:
+    """One domain with its three parts."""
+    generator, discriminator = build_generator(config, size), build_discriminator(config)
     if config.encoder == "reused":
         return NiceDomain(name, generator, discriminator)
     return IndependentDomain(name, generator, discriminator, build_encoder(config, judges=False))

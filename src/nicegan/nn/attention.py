@@ -22,8 +22,15 @@ class ClassActivation(SpectralLinear):
         super().__init__(2 * num_channels, 1)
 
     def forward(self, input: Map) -> Float[Tensor, "n 1"]:
-        average, maximum = input.mean(dim=(2, 3)), F.adaptive_max_pool2d(input, 1).flatten(1)
+        average, maximum = input.mean(dim=(2, 3)), largest(input)
         return super().forward(torch.cat([average, maximum], dim=1))
+
+
+def largest(input: Map) -> Float[Tensor, "n c"]:
+    """The largest value of every channel."""
+    if torch.are_deterministic_algorithms_enabled():  # the gradient of a GPU's pooling is not repeatable
+        return input.flatten(2).max(dim=2).values
+    return F.adaptive_max_pool2d(input, 1).flatten(1)
 
 
 class _Attended(nn.Module):

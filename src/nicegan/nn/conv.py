@@ -39,8 +39,15 @@ def reflect_pad(x: Float[Tensor, "n c h w"], padding: int) -> Float[Tensor, "n c
     """Pad every side by reflection, in the precision of x (autocast would make it float32)."""
     if padding == 0:
         return x
+    if torch.are_deterministic_algorithms_enabled():  # the gradient of a GPU's own padding is not repeatable
+        return _mirrored(_mirrored(x, padding, dim=2), padding, dim=3)
     with torch.autocast(x.device.type, enabled=False):
         return F.pad(x, (padding,) * 4, mode="reflect")
+
+
+def _mirrored(x: Tensor, padding: int, dim: int) -> Tensor:
+    before, after = x.narrow(dim, 1, padding), x.narrow(dim, x.shape[dim] - 1 - padding, padding)
+    return torch.cat([before.flip(dim), x, after.flip(dim)], dim=dim)
 
 
 class _Convolve(torch.autograd.Function):
@@ -73,9 +80,22 @@ class _Convolve(torch.autograd.Function):
             ctx.stride, [0, 0], [1, 1], False, [0, 0], 1, wanted,  # noqa: FBT003
         )  # fmt: skip
         if padding and grad_x is not None:
-            grad_x = torch.ops.aten.reflection_pad2d_backward(grad_x, _blank(ctx.shape, 0, grad_x), [padding] * 4)
+            grad_x = unpad_gradient(grad_x, ctx.shape, padding)
         grads = _as(grad_x, stored), _as(grad_weight, weight.dtype), _as(grad_bias, weight.dtype)
         return *grads, None, None, None
+
+
+def unpad_gradient(gradient: Tensor, shape: torch.Size, padding: int) -> Tensor:
+    """From the gradient of `reflect_pad`'s result to that of its input, which has this shape."""
+    if not torch.are_deterministic_algorithms_enabled():
+        return torch.ops.aten.reflection_pad2d_backward(gradient, _blank(shape, 0, gradient), [padding] * 4)
+    for dim in (2, 3):  # a GPU's own kernel adds up in any order: here, each border folds back onto what it mirrors
+        side = shape[dim]
+        before, inner, after = gradient.split([padding, side, padding], dim=dim)
+        gradient = inner.clone()
+        gradient.narrow(dim, 1, padding).add_(before.flip(dim))
+        gradient.narrow(dim, side - 1 - padding, padding).add_(after.flip(dim))
+    return gradient
 
 
 def _blank(shape: torch.Size, margin: int, like: Tensor) -> Tensor:

@@ -26,9 +26,9 @@ class SpectralNorm(nn.Module):
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
         matrix = weight.detach().flatten(1)
-        self.register_buffer("u", F.normalize(torch.randn(matrix.shape[0]), dim=0))
-        self.register_buffer("v", F.normalize(torch.randn(matrix.shape[1]), dim=0))
-        for _ in range(NUM_INITIAL_ITERATIONS):
+        self.register_buffer("u", torch.randn(matrix.shape[0]))
+        self.register_buffer("v", torch.randn(matrix.shape[1]))
+        for _ in range(0 if weight.is_meta else NUM_INITIAL_ITERATIONS):
             self.iterate(weight)
 
     @torch.no_grad()

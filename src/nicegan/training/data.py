@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ import torch
 from nicegan.config import RunConfig
 from nicegan.data.augment import crops, to_network
 from nicegan.data.cache import ImageStore, open_images
-from nicegan.data.folders import find_dataset, listing
+from nicegan.data.folders import find_dataset, listing, spread
 from nicegan.data.stream import Pick, Shard, picks
 from nicegan.errors import DataError
 from nicegan.methods.base import Batch
@@ -50,17 +50,17 @@ class TrainingData:
         self.stores = (train_a, train_b)
         self.scored = Batch(*(to_network(torch.from_numpy(np.array(store.pixels))) for store in scored))
 
-    def batch(self, step: int, device: torch.device, detour: int = 0) -> Batch:
+    def batch(self, drawn: int, device: torch.device, detour: int = 0) -> Batch:
         """The images of one step, cropped, flipped and scaled to [-1, 1]; each `detour` is another order."""
         picked = (
-            crops(self.stores[domain].pixels, self._picks(domain, step, detour), self.config.size) for domain in (0, 1)
+            crops(self.stores[domain].pixels, self._picks(domain, drawn, detour), self.config.size) for domain in (0, 1)
         )
         return Batch(*(to_network(side.to(device, non_blocking=True)) for side in picked))
 
-    def names(self, step: int, detour: int = 0) -> dict[str, list[str]]:
+    def names(self, drawn: int, detour: int = 0) -> dict[str, list[str]]:
         """The files that `batch` draws, by domain."""
         return {
-            name: [self.stores[domain].names[pick.image] for pick in self._picks(domain, step, detour)]
+            name: [self.stores[domain].names[pick.image] for pick in self._picks(domain, drawn, detour)]
             for domain, name in enumerate("AB")
         }
 
@@ -68,15 +68,30 @@ class TrainingData:
         """The images of the sample grids."""
         return Batch(*(images[:NUM_SAMPLES].to(device) for images in self.scored))
 
-    def _picks(self, domain: int, step: int, detour: int) -> list[Pick]:
+    def described(self) -> str:
+        """What there is to train on, in words."""
+        in_a, in_b = (len(store.names) for store in self.stores)
+        return f"{in_a} images of A and {in_b} of B"
+
+    def position(self) -> dict[str, Any]:
+        """What must be saved to go on from here; nothing, since the images follow from how many were drawn."""
+        return {}
+
+    def restore(self, position: dict[str, Any]) -> None:
+        """Go on from a saved position."""
+
+    def close(self) -> None:
+        """Let go of files."""
+
+    def _picks(self, domain: int, drawn: int, detour: int) -> list[Pick]:
         config = self.config
         return picks(
             seed=(config.seed + detour * DETOUR) % 2**63,
-            step=step,
+            drawn=drawn,
             shard=self.shard,
             domain=domain,
             num_images=len(self.stores[domain].names),
-            batch_size=config.batch_size,
+            batch_size=config.batch_size * config.accumulate,
             margin=config.crop_margin,
         )
 
@@ -89,9 +104,3 @@ class TrainingData:
         for what, store in stores.items():
             if not store.names:
                 raise DataError(f"none of the {what} can be read\n{listing(store.broken)}")
-
-
-def spread(files: list[Path], count: int) -> list[Path]:
-    """At most `count` of the files, at equal distances."""
-    step = max(1, -(-len(files) // count))
-    return files[::step]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -10,11 +11,13 @@ from torch import Tensor
 from torch.nn.utils import get_total_norm
 
 from nicegan.methods.base import Phase
+from nicegan.processes import ALONE, Team
 from nicegan.shapes import Terms
 
 TRIVIAL_LOSS = 0.5  # of a least-squares head that answers 1/2 to everything: (1 - 1/2)^2 + (1/2)^2
 NEAR_TRIVIAL = 0.02
 PATIENCE = 100  # logged steps in a row
+DELAY_STEPS = 2  # a GPU is rarely further behind
 
 
 class NotFinite(Exception):  # noqa: N818 - an event that the loop answers, not an error of the user
@@ -30,59 +33,103 @@ class NotFinite(Exception):  # noqa: N818 - an event that the loop answers, not 
         self.step, self.where = step, where
 
 
-class _Check(NamedTuple):
-    """A number that is finite if all is well, on its way from the device."""
+class Check(NamedTuple):
+    """A number on its way from the device to whoever must know it."""
 
     step: int
-    phase: str
+    what: str
     number: Tensor
     arrived: torch.cuda.Event | None
+
+
+class Mailbox:
+    """Numbers that are asked for in one step and read in another, so that a GPU need not be waited for.
+
+    On a CPU a number is there at once. From a GPU it is read two steps later: always then, and not when it happens to
+    have arrived, since processes that work together must come to know it in the same step.
+    """
+
+    def __init__(self) -> None:
+        self.pending: list[Check] = []
+
+    def post(self, step: int, what: str, number: Tensor) -> None:
+        """Send off a number."""
+        arrived = torch.cuda.Event() if number.is_cuda else None
+        self.pending.append(Check(step, what, number.to("cpu", non_blocking=True), arrived))
+        if arrived:
+            arrived.record()
+
+    def read(self, step: int) -> Iterator[Check]:
+        """All numbers that must be known by this step, oldest first."""
+        while self.pending and (self.pending[0].arrived is None or self.pending[0].step <= step - DELAY_STEPS):
+            yield self._taken()
+
+    def rest(self) -> Iterator[Check]:
+        """All numbers, waiting for those that are still on their way."""
+        while self.pending:
+            yield self._taken()
+
+    def _taken(self) -> Check:
+        check = self.pending.pop(0)
+        if check.arrived is not None:
+            check.arrived.synchronize()
+        return check
 
 
 class Watch:
     """Looks at each phase's losses and gradients before they are used.
 
     On a CPU a wrong number stops the step before it reaches the weights. A GPU is not waited for: its numbers are read
-    once they have arrived, a step or two later, and at the latest before anything is saved (`settle`).
+    two steps later, and at the latest before anything is saved (`settle`).
     """
 
-    def __init__(self) -> None:
-        self.pending: list[_Check] = []
+    def __init__(self, team: Team = ALONE) -> None:
+        self.team = team
+        self.mail = Mailbox()
 
     def look(self, step: int, phase: Phase, terms: Terms) -> None:
         """Examine a phase between its backward pass and its update.
 
         Raises:
-            NotFinite: of this step on a CPU, of this or an earlier one on a GPU.
+            NotFinite: of this step on a CPU, of an earlier one on a GPU.
         """
         gradients = [parameter.grad for parameter in phase.parameters() if parameter.grad is not None]
         losses = torch.stack([term.detach().float() for term in terms.values()])
-        number = get_total_norm([losses, *gradients])
-        if not number.is_cuda:
-            if not math.isfinite(number.item()):
-                raise NotFinite(step, culprits(phase, terms))
-            return
-        arrived = torch.cuda.Event()
-        self.pending.append(_Check(step, phase.name, number.to("cpu", non_blocking=True), arrived))
-        arrived.record()
-        self._read(wait=False)
+        number = self.team.sum(get_total_norm([losses, *gradients]))
+        if number.is_cuda:
+            self.mail.post(step, phase.name, number)
+            self._examine(self.mail.read(step))
+        elif not math.isfinite(number.item()):
+            raise NotFinite(step, culprits(phase, terms))
 
     def settle(self) -> None:
         """Wait for all numbers that are still on their way; raises as `look`."""
-        self._read(wait=True)
+        self._examine(self.mail.rest())
 
-    def _read(self, *, wait: bool) -> None:
-        while self.pending:
-            check = self.pending[0]
-            if check.arrived is not None:
-                if wait:
-                    check.arrived.synchronize()
-                elif not check.arrived.query():
-                    return
-            self.pending.pop(0)
+    def _examine(self, checks: Iterator[Check]) -> None:
+        for check in checks:
             if not math.isfinite(check.number.item()):
-                self.pending.clear()
-                raise NotFinite(check.step, [f"a loss or gradient of the {check.phase}"])
+                self.mail.pending.clear()
+                raise NotFinite(check.step, [f"a loss or gradient of the {check.what}"])
+
+
+class StopVote:
+    """Whether the processes that work together stop after this step: one that was asked to takes the others along."""
+
+    def __init__(self, team: Team, device: torch.device) -> None:
+        self.team, self.device = team, device
+        self.mail = Mailbox()
+        self.signal_number = 0
+
+    def take(self, step: int, signal_number: int | None) -> int:
+        """The signal that asked for it, or 0; `signal_number` is what this process was sent."""
+        if self.team.size == 1:
+            self.signal_number = signal_number or 0
+        else:
+            mine = torch.tensor(signal_number or 0, device=self.device)
+            self.mail.post(step, "vote", self.team.greatest(mine))
+            self.signal_number = max(self.signal_number, *(int(vote.number) for vote in self.mail.read(step)), 0)
+        return self.signal_number
 
 
 def culprits(phase: Phase, terms: Terms) -> list[str]:

@@ -1,4 +1,7 @@
-"""Stopping on request: the first SIGINT or SIGTERM asks the loop to save and stop, a second one stops at once."""
+"""Stopping on request: the first SIGINT or SIGTERM asks the loop to save and stop, a second one stops at once.
+
+torchrun passes on what the terminal has sent already, and has a deadline of its own: under it, a second is expected.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,14 @@ from typing import Any, Self
 
 
 class StopRequest:
-    """Within: `signal_number` is set once the process has been asked to stop."""
+    """Within: `signal_number` is set once the process has been asked to stop.
 
-    def __init__(self) -> None:
+    Args:
+        insistent: whether to go on saving when asked a second time.
+    """
+
+    def __init__(self, *, insistent: bool = False) -> None:
+        self.insistent = insistent
         self.signal_number: int | None = None
         self.previous: dict[int, Any] = {}
 
@@ -26,14 +34,10 @@ class StopRequest:
     ) -> None:
         self._give_back()
 
-    @property
-    def exit_code(self) -> int:
-        """What a shell expects of a program ended by this signal; 0 if none came."""
-        return 0 if self.signal_number is None else 128 + self.signal_number
-
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.signal_number = number
-        self._give_back()
+        if not self.insistent:
+            self._give_back()
 
     def _give_back(self) -> None:
         for number, handler in self.previous.items():

@@ -1,4 +1,4 @@
-"""The training loop: a step is one update of every phase, in order."""
+"""A training run: steps until the last one, until the score gets no better, or until asked to stop."""
 
 from __future__ import annotations
 
@@ -9,29 +9,26 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from rich.console import Console
 
 from nicegan.atomic import write_atomically
 from nicegan.config import RunConfig
+from nicegan.data.stream import Shard
 from nicegan.errors import TrainingError
-from nicegan.machine import Machine, choose_machine, keep_freed_memory
-from nicegan.methods.base import Batch, Phase, total
-from nicegan.metrics.wasserstein import sliced_wasserstein
+from nicegan.machine import choose_machine, keep_freed_memory, make_deterministic
 from nicegan.model_file import ModelCard, save_model
+from nicegan.processes import ALONE, Team, joined
 from nicegan.run_folder import RunFolder
-from nicegan.shapes import Image, Terms
-from nicegan.training.average import update_average
+from nicegan.shapes import Terms
 from nicegan.training.data import TrainingData
-from nicegan.training.health import CollapseWatch, NotFinite, Watch
+from nicegan.training.health import CollapseWatch, NotFinite, StopVote
 from nicegan.training.interrupt import StopRequest
+from nicegan.training.judge import Judge
 from nicegan.training.memory import shortage
-from nicegan.training.records import MetricsWriter, ProgressLine, describe_origin, say, summarised
-from nicegan.training.samples import save_grid, translated
-from nicegan.training.schedule import average_weight, learning_rate
+from nicegan.training.records import MetricsWriter, NoMetrics, ProgressLine, describe_origin, say, summarised
+from nicegan.training.samples import save_grid
 from nicegan.training.state import (
     Best,
-    TrainingState,
     load_checkpoint,
     new_state,
     point_to,
@@ -41,117 +38,178 @@ from nicegan.training.state import (
     standing,
     sweep,
 )
-
-SCORE = "score/sliced_wasserstein"
-UNTRANSLATED = "score/no_translation"
+from nicegan.training.step import Stepper, mean_terms
 
 
 class Outcome(NamedTuple):
-    """How a run ended: after all its steps (exit code 0), or saved because it was asked to stop."""
+    """How a run ended: done (exit code 0), or saved because it was asked to stop."""
 
     run: Path
     step: int
     exit_code: int
 
 
-def update(  # noqa: PLR0913
-    phase: Phase, optimizer: torch.optim.Optimizer, batch: Batch, machine: Machine, watch: Watch, step: int
-) -> Terms:
-    """One update of one phase; returns its terms."""
-    with machine.autocast():
-        terms = phase(batch)
-    total(terms).backward()
-    watch.look(step, phase, terms)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)  # their memory serves the next phase
-    phase.after_update()
-    return terms
-
-
-def train_step(
-    state: TrainingState, batch: Batch, config: RunConfig, machine: Machine, watch: Watch | None = None
-) -> Terms:
-    """Every phase once, then the averaged weights; returns all terms as "phase/domain/term".
-
-    Raises:
-        NotFinite: a loss or gradient is no finite number; the weights have not seen it (on a GPU, they may have).
-    """
-    watch = watch or Watch()
-    rate = learning_rate(state.step, config.steps, config.optimizer.learning_rate)
-    terms: Terms = {}
-    for phase, optimizer in zip(state.method.phases, state.optimizers, strict=True):
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        of_phase = update(phase, optimizer, batch, machine, watch, state.step + 1)
-        terms |= {f"{phase.name}/{name}": term.detach() for name, term in of_phase.items()}
-    update_average(state.average, state.method.translation_paths(), average_weight(state.step, config.average_decay))
-    state.step += 1
-    return terms
-
-
 class Run:
-    """One training run: its state, its data and its folder.
+    """One training run: its state, its data and its folder. Of several processes, the first one writes and speaks.
 
     Raises:
         NiceganError: settings, data or a folder that cannot be used.
     """
 
-    def __init__(self, config: RunConfig, out: Path, console: Console) -> None:
-        self.config = config
-        self.console = console
+    def __init__(self, config: RunConfig, out: Path, console: Console, team: Team = ALONE) -> None:
+        self.config, self.team = config, team
+        self.console = console if team.is_first else Console(quiet=True)
         self.folder = RunFolder(out)
-        self.folder.check(config)
+        team.first(lambda: self.folder.check(config))
         keep_freed_memory()
+        if config.deterministic:
+            make_deterministic()
         self.machine = choose_machine(config.device, config.precision, config.num_threads)
-        with console.status("reading images") as status:
-            self.data = TrainingData(
-                config, lambda what, done, count: status.update(f"decoding {what}: {done}/{count}")
-            )
-        self.folder.claim(config, describe_origin(str(self.machine)))
+        self.data = team.first_here(self._open_data)
+        team.first(lambda: self.folder.claim(config, describe_origin(str(self.machine), team.size)))
         if warning := shortage(config, self.machine):
-            say(console, f"warning: {warning}")
-        self.state = new_state(config, self.machine.device)
+            say(self.console, f"warning: {warning}")
+        self.judge = Judge(self.data.scored, self.machine.device)
+        self._begin()
         self._restore()
-        self.metrics = MetricsWriter(self.folder, self.state.step)
-        self.watch, self.collapse = Watch(), CollapseWatch(config.loss.adversarial)
+        self.metrics = self._open_metrics()
+        self.collapse = CollapseWatch(config.loss.adversarial)
+        self.vote = StopVote(team, self.machine.device)
         self.samples = self.data.samples(self.machine.device)
-        self.untranslated = mean_distance(*self.data.scored, *self.data.scored)
 
     def train(self) -> Outcome:
-        """Train to the last step, or until asked to stop."""
+        """Train until it is done, or until asked to stop."""
         self._announce()
-        config = self.config
-        line = ProgressLine(self.state.step, config.steps, 2 * config.batch_size, self.console)
+        images_per_step = 2 * self.state.images_per_step * self.team.size
+        line = ProgressLine(self.state.step, self.config.steps, images_per_step, self.console)
+        signal_number = 0
         try:
-            with line, StopRequest() as stop:
-                while self.state.step < config.steps and stop.signal_number is None:
+            with line, StopRequest(insistent=self.team.size > 1) as stop:
+                while not self._is_done() and not signal_number:
                     try:
                         self._step(line)
-                        if stop.signal_number is not None:
-                            self.watch.settle()
+                        signal_number = self.vote.take(self.state.step, stop.signal_number)
+                        if signal_number:
+                            self.stepper.watch.settle()
                     except NotFinite as problem:
                         self._recover(problem)
-                if stop.signal_number is not None and not self._at(config.checkpoint_every):
-                    self._write_checkpoint()
+                if signal_number and self.saved_step != self.state.step:
+                    self._save()
         finally:
             self.metrics.close()
-        self._conclude(stop)
-        return Outcome(self.folder.root, self.state.step, stop.exit_code)
+            self.data.close()
+        self._conclude(signal_number)
+        return Outcome(self.folder.root, self.state.step, 128 + signal_number if signal_number else 0)
 
     def _step(self, line: ProgressLine) -> None:
-        state, device = self.state, self.machine.device
-        batch = self.data.batch(state.step, device, state.rollbacks)
-        terms = train_step(state, batch, self.config, self.machine, self.watch)
+        state = self.state
+        terms = self.stepper(self.data.batch(state.drawn, self.machine.device, state.rollbacks))
         line.advance(state.step)
         self._after_step(terms, line)
+
+    def _after_step(self, terms: Terms, line: ProgressLine) -> None:
+        saving, scoring = self._at(self.config.checkpoint_every), self._at(self.config.score_every)
+        if saving or scoring:
+            self.stepper.watch.settle()
+        if saving or scoring or self._at(self.config.log_every):
+            self._log(terms, line)
+        if self._at(self.config.sample_every) or self.state.step == 1:
+            path = self.folder.samples / f"{self.state.step:09d}.png"
+            self.team.first(lambda: save_grid(path, self.state.average, self.samples))
+        is_best = scoring and self._is_best()
+        if saving or is_best or self._is_done():
+            self._save()
+
+    def _at(self, interval: int) -> bool:
+        """Whether the last step was one of every `interval`, or the run's last."""
+        return self.state.step % interval == 0 or self.state.step == self.config.steps
+
+    def _is_done(self) -> bool:
+        return self.state.step >= self.config.steps or self._is_exhausted()
+
+    def _is_exhausted(self) -> bool:
+        """Whether the score has not improved for as long as the run's patience lasts."""
+        return 0 < self.config.patience <= self.state.num_worse
+
+    def _log(self, terms: Terms, line: ProgressLine) -> None:
+        values = mean_terms(terms, self.team)
+        if warning := self.collapse.look(values):
+            say(self.console, f"warning: {warning}")
+        rate = self.state.optimizers[0].param_groups[0]["lr"]
+        speed = line.images_per_second(self.state.step)
+        self.metrics.write(self.state.step, {**values, "learning_rate": rate, "images_per_second": speed})
+        line.losses(self.state.step, summarised(values))
+
+    def _is_best(self) -> bool:
+        """Score the averaged networks; whether none was better before."""
+        state, name = self.state, self.judge.name
+        score = self.team.first(lambda: self.judge.score(state.average))
+        if not math.isfinite(score):
+            raise NotFinite(state.step, [f"score/{name}"])
+        self.metrics.write(state.step, {f"score/{name}": score, "score/no_translation": self.judge.untranslated})
+        if state.best is not None and state.best.score <= score:
+            state.num_worse += 1
+            return False
+        state.best, state.num_worse = Best(state.step, score), 0
+        return True
+
+    def _save(self) -> None:
+        """Write a checkpoint, point at it, and remove old ones."""
+        self.state.position = self.data.position()
+        self.team.first(self._write_checkpoint)
+        self.saved_step = self.state.step
+
+    def _write_checkpoint(self) -> None:
+        folder = self.folder
+        place = save_checkpoint(folder.checkpoints, self.state)
+        point_to(folder.latest, place, "the newest")
+        if not self._publish(place) and not folder.model.exists():  # a run without a best one yet gets this
+            save_model(folder.model, self.card(), self.state.average)
+        prune(folder.checkpoints, self.config.keep, {place, pointed_at(folder.best)})
+
+    def _publish(self, place: Path) -> bool:
+        """If the checkpoint at `place` is the best one, point at it, and make its averaged networks the model."""
+        best = self.state.best
+        if best is None or best.step != self.state.step:
+            return False
+        images = "training" if self.data.without_test else "test"
+        save_model(self.folder.model, self.card(), self.state.average)
+        why = f"smallest {self.judge.words} of translated {images} images"
+        point_to(self.folder.best, place, why, score=best.score)
+        return True
+
+    def card(self) -> ModelCard:
+        """What the model file says of itself."""
+        config = self.config
+        return ModelCard(
+            network=config.network, image_size=config.size, step=self.state.step, origin=f"recipe {config.recipe}"
+        )
+
+    def _begin(self) -> None:
+        """The state before the first step."""
+        self.state = new_state(self.config, self.machine.device)
+        self.stepper = Stepper(self.state, self.config, self.machine, self.team)
+        self.saved_step = 0
+
+    def _restore(self) -> None:
+        """Go on where the run in the folder stands; finish what a kill between a checkpoint and its pointers left."""
+        place = self.team.first(self._tidy)
+        if place is None:
+            return
+        self.team.first_here(lambda: load_checkpoint(place, self.state))
+        self.data.restore(self.state.position)
+        self.saved_step = self.state.step
+        self.team.first(lambda: self._publish(place))
+
+    def _tidy(self) -> Path | None:
+        sweep(self.folder.checkpoints)
+        return standing(self.folder.latest, self.folder.checkpoints)
 
     def _recover(self, problem: NotFinite) -> None:
         """Write down what went wrong; go back to the last checkpoint if that is wanted, else stop."""
         config, rollbacks = self.config, self.state.rollbacks
-        files = self.data.names(problem.step - 1, rollbacks)
-        facts = {"step": problem.step, "where": problem.where, "files": files, "rollbacks": rollbacks}
-        write_atomically(self.folder.problem, (json.dumps(facts, indent=1) + "\n").encode())
-        place = standing(self.folder.latest, self.folder.checkpoints)
+        files = self._files_of(problem.step)
+        place = self.team.first(lambda: self._write_problem(problem, files))
         kept = f"the last checkpoint is {place}" if place else "no checkpoint was written yet"
         if config.on_nan == "stop" or rollbacks >= config.max_rollbacks:
             raise TrainingError(
@@ -161,116 +219,62 @@ class Run:
         for optimizer in self.state.optimizers:
             optimizer.zero_grad(set_to_none=True)
         if place is None:
-            self.state = new_state(config, self.machine.device)
+            self._begin()
         self._restore()
         self.state.rollbacks = rollbacks + 1
         self.metrics.close()
-        self.metrics = MetricsWriter(self.folder, self.state.step)
-        say(
-            self.console,
-            f"{problem}; back to step {self.state.step} and on with other images "
-            f"({rollbacks + 1} of {config.max_rollbacks})",
-        )
+        self.metrics = self._open_metrics()
+        back = f"back to step {self.state.step} and on with other images ({rollbacks + 1} of {config.max_rollbacks})"
+        say(self.console, f"{problem}; {back}")
 
-    def _restore(self) -> None:
-        """Go on where the run in the folder stands; finish what a kill between a checkpoint and its pointers left."""
-        sweep(self.folder.checkpoints)
-        place = standing(self.folder.latest, self.folder.checkpoints)
-        if place is None:
-            return
-        load_checkpoint(place, self.state)
-        best = self.state.best
-        if best is not None and best.step == self.state.step:
-            self._publish_best(place, best)
+    def _files_of(self, step: int) -> dict[str, list[str]]:
+        """The images of a step, counted from 1, of all processes."""
+        state = self.state
+        drawn = state.drawn - (state.step + 1 - step) * state.images_per_step * self.team.size
+        everyones = self.team.gathered(self.data.names(drawn, state.rollbacks))
+        return {domain: [name for names in everyones for name in names[domain]] for domain in "AB"}
 
-    def _after_step(self, terms: Terms, line: ProgressLine) -> None:
-        due = self._at(self.config.checkpoint_every)
-        if due:
-            self.watch.settle()
-        if due or self._at(self.config.log_every):
-            self._log(terms, line)
-        if self._at(self.config.sample_every) or self.state.step == 1:
-            save_grid(self.folder.samples / f"{self.state.step:09d}.png", self.state.average, self.samples)
-        if due:
-            self._judge_and_save()
+    def _write_problem(self, problem: NotFinite, files: dict[str, list[str]]) -> Path | None:
+        """problem.json; returns where the run last stood."""
+        facts = {"step": problem.step, "where": problem.where, "files": files, "rollbacks": self.state.rollbacks}
+        write_atomically(self.folder.problem, (json.dumps(facts, indent=1) + "\n").encode())
+        return standing(self.folder.latest, self.folder.checkpoints)
 
-    def _at(self, interval: int) -> bool:
-        """Whether the last step was one of every `interval`, or the run's last."""
-        return self.state.step % interval == 0 or self.state.step == self.config.steps
+    def _open_data(self) -> TrainingData:
+        with self.console.status("reading images") as status:
+            return TrainingData(
+                self.config,
+                lambda what, done, count: status.update(f"decoding {what}: {done}/{count}"),
+                Shard(self.team.rank, self.team.size),
+            )
 
-    def _log(self, terms: Terms, line: ProgressLine) -> None:
-        values = {name: term.item() for name, term in terms.items()}
-        if warning := self.collapse.look(values):
-            say(self.console, f"warning: {warning}")
-        rate = self.state.optimizers[0].param_groups[0]["lr"]
-        speed = line.images_per_second(self.state.step)
-        self.metrics.write(self.state.step, {**values, "learning_rate": rate, "images_per_second": speed})
-        line.losses(self.state.step, summarised(values))
-
-    def _judge_and_save(self) -> None:
-        """Score the averaged networks and write a checkpoint; the best one so far becomes the model."""
-        score = self.score()
-        if not math.isfinite(score):
-            raise NotFinite(self.state.step, [SCORE])
-        self.metrics.write(self.state.step, {SCORE: score, UNTRANSLATED: self.untranslated})
-        better = self.state.best is None or score < self.state.best.score
-        if better:
-            self.state.best = Best(self.state.step, score)
-        place = self._write_checkpoint()
-        if better:
-            self._publish_best(place, Best(self.state.step, score))
-
-    def _write_checkpoint(self) -> Path:
-        """Write a checkpoint and point `latest` at it; a run without a model yet gets this one."""
-        folder = self.folder
-        place = save_checkpoint(folder.checkpoints, self.state)
-        point_to(folder.latest, place, "the newest")
-        if not folder.model.exists():
-            save_model(folder.model, self.card(), self.state.average)
-        prune(folder.checkpoints, self.config.keep, {place, pointed_at(folder.best)})
-        return place
-
-    def _publish_best(self, place: Path, best: Best) -> None:
-        """Point `best` at a checkpoint, and make its averaged networks the model."""
-        images = "training" if self.data.without_test else "test"
-        why = f"smallest sliced Wasserstein distance of translated {images} images"
-        save_model(self.folder.model, self.card(), self.state.average)
-        point_to(self.folder.best, place, why, score=best.score)
-
-    def score(self) -> float:
-        """Sliced Wasserstein distance of both translated test sets from the real ones, by the averaged networks."""
-        a, b = self.data.scored
-        fake_b = translated(self.state.average, "A", "B", a, self.machine.device)
-        fake_a = translated(self.state.average, "B", "A", b, self.machine.device)
-        return mean_distance(fake_b, fake_a, a, b)
-
-    def card(self) -> ModelCard:
-        """What the model file says of itself."""
-        config = self.config
-        return ModelCard(
-            network=config.network, image_size=config.size, step=self.state.step, origin=f"recipe {config.recipe}"
-        )
+    def _open_metrics(self) -> MetricsWriter | NoMetrics:
+        return MetricsWriter(self.folder, self.state.step, self.config.steps) if self.team.is_first else NoMetrics()
 
     def _announce(self) -> None:
-        in_a, in_b = (len(store.names) for store in self.data.stores)
         start = f"resuming at step {self.state.step}" if self.state.step else "training"
-        say(self.console, f"{start}: {in_a} images of A and {in_b} of B, {self.machine}, into {self.folder.root}")
+        processes = f", {self.team.size} processes" if self.team.size > 1 else ""
+        say(self.console, f"{start}: {self.data.described()}, {self.machine}{processes}, into {self.folder.root}")
         for name in self.data.without_test:
             say(self.console, f"no test images of {name}: samples and scores use training images")
 
-    def _conclude(self, stop: StopRequest) -> None:
-        if stop.signal_number is not None and self.state.step < self.config.steps:
-            command = f"nicegan train --resume {shlex.quote(str(self.folder.root))}"
-            say(self.console, f"stopped and saved at step {self.state.step}; go on with: {command}")
-
-
-def mean_distance(drawn_b: Image, drawn_a: Image, a: Image, b: Image) -> float:
-    """The sliced Wasserstein distance of drawn from real images, mean of both domains."""
-    return (sliced_wasserstein(drawn_b, b) + sliced_wasserstein(drawn_a, a)) / 2
+    def _conclude(self, signal_number: int) -> None:
+        state = self.state
+        if state.step >= self.config.steps:
+            return
+        command = f"nicegan train --resume {shlex.quote(str(self.folder.root))}"
+        if signal_number:
+            say(self.console, f"stopped and saved at step {state.step}; go on with: {command}")
+        elif state.best:
+            say(
+                self.console,
+                f"stopped at step {state.step}: {state.num_worse} scores in a row were no better than that of step "
+                f"{state.best.step}; go on all the same with: {command} --patience 0",
+            )
 
 
 def train(config: RunConfig, out: str | os.PathLike[str], console: Console | None = None) -> Outcome:
-    """Train a translator, or go on where the run in `out` stands.
+    """Train a translator, or go on where the run in `out` stands. Under torchrun, all its processes train one.
 
     Args:
         config: what to train; see `nicegan.recipes.recipe` for presets.
@@ -280,4 +284,5 @@ def train(config: RunConfig, out: str | os.PathLike[str], console: Console | Non
     Raises:
         NiceganError: settings, data or a folder that cannot be used, each with the way out.
     """
-    return Run(config, Path(out), console or Console(stderr=True)).train()
+    with joined() as team:
+        return Run(config, Path(out), console or Console(stderr=True), team).train()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import time
@@ -10,15 +11,16 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from nicegan.atomic import write_atomically
 from nicegan.run_folder import RunFolder
 
 PLAIN_INTERVAL_SECONDS = 30.0  # between lines where there is no terminal
+LARGEST_LOG_BYTES = 16 << 20
+MAX_POINTS = 2000  # of a curve in TensorBoard
 
 
 def say(console: Console, text: str) -> None:
@@ -29,27 +31,68 @@ def say(console: Console, text: str) -> None:
 class MetricsWriter:
     """metrics.jsonl, one line per logged step, and the same in TensorBoard's format.
 
-    A resumed run starts where its checkpoint stands: lines of later steps, from before it broke off, are removed.
+    A resumed run starts where its checkpoint stands: lines of later steps, from before it broke off, are removed. A
+    large file is set aside as metrics.1.jsonl and so on; `RunFolder.read_metrics` reads all of them.
     """
 
-    def __init__(self, folder: RunFolder, first_step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        if folder.metrics.is_file():
-            kept = [line for line in folder.read_metrics() if line["step"] <= first_step]
-            write_atomically(folder.metrics, "".join(json.dumps(line) + "\n" for line in kept).encode())
-        self.file = folder.metrics.open("a", buffering=1, encoding="utf-8")
-        self.board = SummaryWriter(str(folder.root / "tensorboard"), purge_step=first_step + 1)
+    def __init__(self, folder: RunFolder, first_step: int, num_steps: int) -> None:
+        self.folder = folder
+        folder.trim_metrics(first_step)
+        self.file = self._open()
+        self.board = Board(folder.root / "tensorboard", num_steps)
+        for line in folder.read_metrics():
+            self.board.add(int(line["step"]), {name: value for name, value in line.items() if name != "step"})
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """One line: the step and its named values."""
+        if self.file.tell() > LARGEST_LOG_BYTES:
+            self.file.close()
+            self.folder.set_metrics_aside()
+            self.file = self._open()
         self.file.write(json.dumps({"step": step, **values}) + "\n")
-        for name, value in values.items():
-            self.board.add_scalar(name, value, step)
+        self.board.add(step, values)
 
     def close(self) -> None:
         self.file.close()
         self.board.close()
+
+    def _open(self) -> TextIO:
+        file = self.folder.metrics.open("a", buffering=1, encoding="utf-8")
+        file.seek(0, os.SEEK_END)
+        return file
+
+
+class Board:
+    """TensorBoard's file: one, however often a run is resumed, with a bounded number of points a curve."""
+
+    def __init__(self, folder: Path, num_steps: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        for old in folder.glob("events.out.tfevents.*"):
+            old.unlink()
+        self.writer = SummaryWriter(str(folder))
+        self.spacing = num_steps / MAX_POINTS
+        self.next: dict[str, float] = {}
+
+    def add(self, step: int, values: dict[str, float]) -> None:
+        """A point of each curve that has none near this step yet."""
+        for name, value in values.items():
+            if step >= self.next.get(name, 0):
+                self.writer.add_scalar(name, value, step)
+                self.next[name] = step + self.spacing
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+class NoMetrics:
+    """For the processes that leave writing to the first."""
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
 
 
 class ProgressLine:
@@ -110,13 +153,14 @@ def summarised(terms: dict[str, float]) -> dict[str, float]:
     return {kind: sum(value for name, value in terms.items() if belongs(name)) for kind, belongs in kinds.items()}
 
 
-def describe_origin(machine: str) -> dict[str, Any]:
-    """What a run runs on: versions, commit and machine."""
+def describe_origin(machine: str, num_processes: int = 1) -> dict[str, Any]:
+    """What a run runs on: versions, commit, machine, and how many processes."""
     packages = ("nicegan", "torch", "numpy", "pillow")
     return {
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
         "commit": source_commit(),
         "machine": machine,
+        "processes": num_processes,
     }
 
 

@@ -1,7 +1,8 @@
 """Everything a run must remember, as one object; saved so that a reader never finds half a checkpoint.
 
 A checkpoint is a folder: `weights.safetensors` (both domains whole, and the averaged networks) and `state.pt` (step,
-optimizers, random number generators, best score). It is written beside its place, flushed, and renamed.
+optimizers, random number generators, position in the data, best score and patience). It is written beside its place,
+flushed, and renamed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import os
 import pickle
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ from nicegan.errors import CheckpointError
 from nicegan.methods.base import Method
 from nicegan.methods.build import build_method
 from nicegan.models.domain import TranslationPaths
+from nicegan.run_folder import pointed_at
 from nicegan.training.average import averaged_copy
 
-FORMAT_VERSION = 2  # 1 knew no rollbacks
+FORMAT_VERSION = 3  # 1 knew no rollbacks; 2 no patience and no position in the data
 
 
 @dataclass
@@ -45,9 +47,13 @@ class TrainingState:
     method: Method
     optimizers: tuple[torch.optim.Optimizer, ...]
     average: TranslationPaths
+    images_per_step: int  # of each domain, in one process
     step: int = 0
+    drawn: int = 0  # images of each domain that all processes have trained on
     best: Best | None = None
+    num_worse: int = 0  # scores since the best one
     rollbacks: int = 0
+    position: dict[str, Any] = field(default_factory=dict)  # in the data, where it does not follow from the step
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights: "A.generator...", "average.A.generator..."."""
@@ -63,9 +69,12 @@ class TrainingState:
         return {
             "format_version": FORMAT_VERSION,
             "step": self.step,
+            "drawn": self.drawn,
             "rollbacks": self.rollbacks,
+            "position": self.position,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "best": None if self.best is None else (self.best.step, self.best.score),
+            "num_worse": self.num_worse,
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
@@ -81,7 +90,10 @@ class TrainingState:
         for optimizer, saved in zip(self.optimizers, memory["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.step = memory["step"]
+        self.drawn = memory.get("drawn", self.step * self.images_per_step)
         self.rollbacks = memory["rollbacks"]
+        self.position = memory["position"]
+        self.num_worse = memory["num_worse"]
         self.best = None if memory["best"] is None else Best(*memory["best"])
         torch.set_rng_state(memory["random"])
         if torch.cuda.is_available() and memory["random_cuda"]:
@@ -105,7 +117,8 @@ def new_state(config: RunConfig, device: torch.device) -> TrainingState:
         )
         for phase in method.phases
     )
-    return TrainingState(method, optimizers, averaged_copy(method.translation_paths()))
+    images_per_step = config.batch_size * config.accumulate
+    return TrainingState(method, optimizers, averaged_copy(method.translation_paths()), images_per_step)
 
 
 def checkpoint_name(step: int) -> str:
@@ -152,22 +165,13 @@ def load_checkpoint(place: Path, state: TrainingState) -> None:
 
 def migrated(memory: dict[str, Any]) -> dict[str, Any]:
     """What an older format saved, as the present one would have."""
-    return {"rollbacks": 0, **memory} if memory["format_version"] < 2 else memory
+    return {"rollbacks": 0, "position": {}, "num_worse": 0, **memory}
 
 
 def point_to(pointer: Path, place: Path, why: str, **facts: Any) -> None:
     """Write `latest` or `best`: which checkpoint is which, and why."""
     content = {"checkpoint": f"{place.parent.name}/{place.name}", "step": int(place.name), "why": why, **facts}
     write_atomically(pointer, (json.dumps(content, indent=1) + "\n").encode())
-
-
-def pointed_at(pointer: Path) -> Path | None:
-    """The checkpoint that `latest` or `best` names; None if it names none that is there."""
-    try:
-        place = pointer.parent / json.loads(pointer.read_text(encoding="utf-8"))["checkpoint"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return place if place.is_dir() else None
 
 
 def whole_checkpoints(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageOps
 from tests.conftest import write_images
 
-from nicegan.data.folders import find_dataset, find_images, read_image, without_image_warnings
+from nicegan.data.folders import find_dataset, find_images, read_image, spread, without_image_warnings
 from nicegan.errors import DataError
 
 RED = (200, 30, 40)
@@ -171,3 +171,9 @@ def test_missing_empty_and_equal_domains(dataset: Path, tmp_path: Path) -> None:
     for arguments, message in cases:
         with pytest.raises(DataError, match=message):
             find_dataset(*arguments)
+
+
+def test_samples_are_spread_over_the_test_set() -> None:
+    files = [Path(str(i)) for i in range(100)]
+    assert spread(files, 10) == files[::10]
+    assert spread(files[:3], 10) == files[:3]

@@ -14,7 +14,8 @@ from nicegan.data.stream import Pick, Shard, picks
 
 def at(step: int, shard: Shard = Shard(), **changes: int) -> list[Pick]:  # noqa: B008
     settings = {"seed": 3, "domain": 0, "num_images": 10, "batch_size": 2, "margin": 8} | changes
-    return picks(step=step, shard=shard, **settings)
+    drawn = step * settings["batch_size"] * shard.num_ranks
+    return picks(drawn=drawn, shard=shard, **settings)
 
 
 @given(st.integers(0, 2**62), st.integers(0, 10**9), st.integers(1, 50), st.integers(0, 40))

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nicegan.nn.attention import ClassActivation, PlainAttention, ResidualAttention
+from nicegan.nn.attention import ClassActivation, PlainAttention, ResidualAttention, largest
 
 
 @pytest.mark.parametrize("kind", [ResidualAttention, PlainAttention])
@@ -17,6 +17,17 @@ def test_folding_the_weights_into_the_kernel_changes_nothing(kind: type) -> None
             attention.gate.fill_(0.7)
         attended = 0.7 * attended + x
     torch.testing.assert_close(attention(x, cam.weight), F.leaky_relu(attended, 0.2))
+
+
+def test_the_largest_value_and_its_gradient_are_the_same_by_either_way() -> None:
+    x = torch.randn(2, 3, 5, 4).requires_grad_()
+    found = []
+    for repeatable in (False, True):
+        torch.use_deterministic_algorithms(repeatable)
+        found.append((largest(x), *torch.autograd.grad(largest(x).square().sum(), x)))
+    torch.use_deterministic_algorithms(False)
+    assert torch.equal(found[0][0], x.amax((2, 3)))
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
 def test_the_gate_starts_closed() -> None:

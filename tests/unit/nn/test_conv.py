@@ -1,5 +1,7 @@
 """The sparing convolution against padding and convolving by torch, value by value."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -20,6 +22,15 @@ def plain(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int) ->
     return F.conv2d(padded, weight, bias, (stride, stride))
 
 
+@pytest.fixture(params=["quick", "repeatable"])
+def algorithms(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Both ways to compute: as fast as can be, and the same bits on every GPU."""
+    torch.use_deterministic_algorithms(request.param == "repeatable")
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.usefixtures("algorithms")
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (4, 2, 1), (1, 1, 0), (7, 1, 3)])
 def test_values_and_gradients_equal_torchs(kernel: int, stride: int, padding: int) -> None:
     tensors = inputs(kernel)

@@ -12,9 +12,10 @@ from nicegan.errors import TrainingError
 from nicegan.machine import Machine
 from nicegan.methods.base import Batch
 from nicegan.run_folder import RunFolder
-from nicegan.training.health import PATIENCE, CollapseWatch, NotFinite, Watch, _Check
-from nicegan.training.loop import Run, train_step
+from nicegan.training.health import PATIENCE, Check, CollapseWatch, NotFinite, Watch
+from nicegan.training.loop import Run
 from nicegan.training.state import new_state
+from nicegan.training.step import Stepper
 
 CPU = Machine(torch.device("cpu"), "float32")
 
@@ -25,7 +26,7 @@ def test_a_wrong_image_is_noticed_before_the_weights_see_it(tiny_run: RunConfig,
     before = {name: tensor.clone() for name, tensor in state.tensors().items()}
     batch.a[0, 0, 3, 3] = wrong
     with pytest.raises(NotFinite, match="step 1: discriminator/") as caught:
-        train_step(state, batch, tiny_run, CPU)
+        Stepper(state, tiny_run, CPU)(batch)
     assert caught.value.step == 1
     assert all(torch.equal(tensor, before[name]) for name, tensor in state.tensors().items())
 
@@ -35,7 +36,7 @@ def test_a_wrong_gradient_behind_finite_losses_is_named(tiny_run: RunConfig, bat
     weight = state.method.domains[0].generator.exit.weight
     weight.register_hook(lambda gradient: gradient * float("nan"))
     with pytest.raises(NotFinite) as caught:
-        train_step(state, batch, tiny_run, CPU)
+        Stepper(state, tiny_run, CPU)(batch)
     (name,) = caught.value.where
     assert name.startswith("gradient of generator/")
     assert name.endswith("exit.weight")
@@ -43,9 +44,9 @@ def test_a_wrong_gradient_behind_finite_losses_is_named(tiny_run: RunConfig, bat
 
 def test_a_number_still_on_its_way_is_read_before_anything_is_saved() -> None:
     watch = Watch()
-    watch.pending = [
-        _Check(3, "generator", torch.tensor(1.0), None),
-        _Check(4, "generator", torch.tensor(torch.inf), None),
+    watch.mail.pending = [
+        Check(3, "generator", torch.tensor(1.0), None),
+        Check(4, "generator", torch.tensor(torch.inf), None),
     ]
     with pytest.raises(NotFinite, match="step 4: a loss or gradient of the generator"):
         watch.settle()
@@ -56,9 +57,9 @@ def poisoned(run: Run, step: int, monkeypatch: pytest.MonkeyPatch, times: int) -
     """The batch before `step` is not a number, for the first `times` orders of the images."""
     draw = run.data.batch
 
-    def batch(number: int, device: torch.device, detour: int = 0) -> Batch:
-        drawn = draw(number, device, detour)
-        return Batch(drawn.a * float("nan"), drawn.b) if number == step - 1 and detour < times else drawn
+    def batch(drawn: int, device: torch.device, detour: int = 0) -> Batch:
+        images = draw(drawn, device, detour)
+        return Batch(images.a * float("nan"), images.b) if drawn == step - 1 and detour < times else images
 
     monkeypatch.setattr(run.data, "batch", batch)
 

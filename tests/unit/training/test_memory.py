@@ -17,15 +17,15 @@ import resource, torch
 from nicegan.machine import choose_machine
 from nicegan.methods.base import Batch
 from nicegan.recipes import recipe
-from nicegan.training.loop import train_step
 from nicegan.training.memory import predict
 from nicegan.training.state import new_state
+from nicegan.training.step import Stepper
 config = recipe("nicegan", image_size=96, batch_size=2, network={"base_channels": 32, "blocks": 2})
 machine = choose_machine("cpu", "float32", 1)
 need = predict(config, machine).total
 state = new_state(config, machine.device)
 for _ in range(2):
-    train_step(state, Batch(*(torch.rand(2, 3, 96, 96) for _ in "ab")), config, machine)
+    Stepper(state, config, machine)(Batch(*(torch.rand(2, 3, 96, 96) for _ in "ab")))
 print(need, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

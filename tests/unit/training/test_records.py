@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 from PIL import Image
 from tests.conftest import TINY
@@ -10,19 +11,19 @@ from nicegan.config import LossConfig
 from nicegan.methods.base import Batch
 from nicegan.methods.build import build_method
 from nicegan.run_folder import RunFolder
-from nicegan.training.data import spread
+from nicegan.training import records
 from nicegan.training.records import MetricsWriter, summarised
-from nicegan.training.samples import COLUMNS, save_grid, views
+from nicegan.training.samples import save_grid, views
 
 
 def test_a_resumed_run_continues_its_lines(tmp_path: Path) -> None:
-    first = MetricsWriter(RunFolder(tmp_path), 0)
+    first = MetricsWriter(RunFolder(tmp_path), 0, 10)
     for step in (1, 2, 3):
         first.write(step, {"loss": step / 2})
     first.close()
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 4, "lo')  # cut short by a crash
-    resumed = MetricsWriter(RunFolder(tmp_path), 2)
+    resumed = MetricsWriter(RunFolder(tmp_path), 2, 10)
     resumed.write(3, {"loss": 7.0})
     resumed.close()
     assert RunFolder(tmp_path).read_metrics() == [
@@ -30,6 +31,40 @@ def test_a_resumed_run_continues_its_lines(tmp_path: Path) -> None:
         {"step": 2, "loss": 1.0},
         {"step": 3, "loss": 7.0},
     ]
+
+
+def test_logs_rotate_and_are_read_and_trimmed_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "LARGEST_LOG_BYTES", 150)
+    folder = RunFolder(tmp_path)
+    writer = MetricsWriter(folder, 0, 100)
+    for step in range(1, 41):
+        writer.write(step, {"loss": 0.5})
+    writer.close()
+    names = sorted(path.name for path in tmp_path.glob("metrics*"))
+    assert len(names) >= 5
+    assert all((tmp_path / name).stat().st_size < 200 for name in names)
+    assert [line["step"] for line in folder.read_metrics()] == list(range(1, 41))
+    resumed = MetricsWriter(folder, 13, 100)
+    resumed.write(14, {"loss": 0.25})
+    resumed.close()
+    assert [line["step"] for line in folder.read_metrics()] == list(range(1, 15))
+
+
+def test_tensorboard_has_one_file_of_bounded_size_however_often_a_run_is_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monkeypatch.setattr(records, "MAX_POINTS", 20)
+    for first in (0, 300, 600):
+        writer = MetricsWriter(RunFolder(tmp_path), first, 1000)
+        for step in range(first + 1, first + 301):
+            writer.write(step, {"loss": step / 2})
+        writer.close()
+    (file,) = (tmp_path / "tensorboard").iterdir()
+    points = EventAccumulator(str(file)).Reload().Scalars("loss")
+    assert [point.step for point in points] == list(range(1, 900, 50))
+    assert all(point.value == point.step / 2 for point in points)
 
 
 def test_the_progress_line_sums_the_terms() -> None:
@@ -45,15 +80,9 @@ def test_a_grid_shows_every_column_for_both_directions(tmp_path: Path) -> None:
         assert grid.width > 10 * 2 * 48  # enlarged
         assert grid.height > 2 * 2 * 64
     shown = views(paths, "A", "B", samples.a)
-    assert shown._fields == COLUMNS
+    assert shown._fields == ("source", "heatmap", "reconstruction", "translation", "cycle")
     with torch.no_grad():
         translation = paths["B"].generator(paths["A"].encoder(samples.a))
     assert torch.equal(shown.translation, translation)
     assert torch.equal(shown.reconstruction, paths["A"].generator(paths["A"].encoder(samples.a)))
     assert torch.equal(shown.cycle, paths["A"].generator(paths["B"].encoder(translation)))
-
-
-def test_samples_are_spread_over_the_test_set() -> None:
-    files = [Path(str(i)) for i in range(100)]
-    assert spread(files, 10) == files[::10]
-    assert spread(files[:3], 10) == files[:3]

@@ -11,7 +11,6 @@ from nicegan.machine import Machine, choose_machine
 from nicegan.methods.base import Batch
 from nicegan.run_folder import RunFolder
 from nicegan.training import state as state_module
-from nicegan.training.loop import train_step
 from nicegan.training.state import (
     Best,
     TrainingState,
@@ -23,6 +22,7 @@ from nicegan.training.state import (
     save_checkpoint,
     standing,
 )
+from nicegan.training.step import Stepper
 
 CPU = Machine(torch.device("cpu"), "float32")
 
@@ -30,7 +30,7 @@ CPU = Machine(torch.device("cpu"), "float32")
 def stepped(config: RunConfig, batch: Batch, steps: int) -> TrainingState:
     state = new_state(config, CPU.device)
     for _ in range(steps):
-        train_step(state, batch, config, CPU)
+        Stepper(state, config, CPU)(batch)
     return state
 
 
@@ -56,7 +56,7 @@ def test_a_restored_run_is_the_same_run(tiny_run: RunConfig, batch: Batch, tmp_p
     load_checkpoint(place, restored)
     assert same(state, restored)
     for run in (state, restored):
-        train_step(run, batch, tiny_run, CPU)
+        Stepper(run, tiny_run, CPU)(batch)
     assert same(state, restored)
 
 
@@ -67,7 +67,7 @@ def test_a_forgotten_optimizer_is_caught(tiny_run: RunConfig, batch: Batch, tmp_
     fresh = restored.memory()
     restored.restore(state.tensors(), state.memory() | {"optimizers": fresh["optimizers"]})
     for run in (state, restored):
-        train_step(run, batch, tiny_run, CPU)
+        Stepper(run, tiny_run, CPU)(batch)
     assert not same(state, restored)
 
 
@@ -105,6 +105,25 @@ def test_a_save_that_fails_leaves_the_previous_one(
     with pytest.raises(OSError, match="No space"):
         save_checkpoint(tmp_path, state)
     assert [path.name for path in tmp_path.iterdir() if path.is_dir() and path.name != "dataset"] == [place.name]
+
+
+class Malice:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return open, (str(self.path), "w")
+
+
+def test_code_in_a_checkpoint_does_not_run(tiny_run: RunConfig, tmp_path: Path) -> None:
+    place = save_checkpoint(tmp_path, new_state(tiny_run, CPU.device))
+    memory = torch.load(place / "state.pt", weights_only=True)
+    torch.save({**memory, "position": Malice(tmp_path / "owned")}, place / "state.pt")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_checkpoint(place, new_state(tiny_run, CPU.device))
+    assert not (tmp_path / "owned").exists()
 
 
 def test_other_networks_are_refused(tiny_run: RunConfig, tmp_path: Path) -> None:
@@ -175,22 +194,29 @@ def test_bfloat16_trains_nearly_like_float32(tiny_run: RunConfig, batch: Batch) 
     terms = []
     for precision in ("float32", "bfloat16"):
         state = new_state(tiny_run, CPU.device)
-        terms.append(train_step(state, batch, tiny_run, Machine(CPU.device, precision)))
+        terms.append(Stepper(state, tiny_run, Machine(CPU.device, precision))(batch))
         assert all(torch.isfinite(tensor).all() for tensor in state.tensors().values())
     for name, exact in terms[0].items():
         torch.testing.assert_close(terms[1][name].float(), exact, rtol=0.05, atol=0.05)
 
 
-def test_a_checkpoint_of_the_first_format_is_migrated_and_a_newer_one_refused(
-    tiny_run: RunConfig, tmp_path: Path
+SINCE = {1: ("rollbacks", "num_worse", "position", "drawn"), 2: ("num_worse", "position", "drawn")}
+
+
+@pytest.mark.parametrize("version", SINCE)
+def test_checkpoints_of_older_formats_are_migrated_and_newer_ones_refused(
+    tiny_run: RunConfig, tmp_path: Path, version: int
 ) -> None:
-    place = save_checkpoint(tmp_path, new_state(tiny_run, CPU.device))
+    state = new_state(tiny_run.model_copy(update={"batch_size": 3}), CPU.device)
+    state.step = 7
+    place = save_checkpoint(tmp_path, state)
     memory = torch.load(place / "state.pt", weights_only=True)
-    del memory["rollbacks"]
-    torch.save({**memory, "format_version": 1}, place / "state.pt")
-    restored = new_state(tiny_run, CPU.device)
+    for name in SINCE[version]:
+        del memory[name]
+    torch.save({**memory, "format_version": version}, place / "state.pt")
+    restored = new_state(tiny_run.model_copy(update={"batch_size": 3}), CPU.device)
     load_checkpoint(place, restored)
-    assert restored.rollbacks == 0
+    assert (restored.rollbacks, restored.num_worse, restored.position, restored.drawn) == (0, 0, {}, 21)
     torch.save({**memory, "format_version": 99}, place / "state.pt")
     with pytest.raises(CheckpointError, match="newer nicegan"):
         load_checkpoint(place, restored)

@@ -1,0 +1,67 @@
+"""The images that an analysis looks at, and a trained model ready to look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from nicegan.data.augment import to_network
+from nicegan.data.cache import open_images
+from nicegan.data.folders import Dataset, listing, spread
+from nicegan.errors import CheckpointError, DataError
+from nicegan.machine import Machine
+from nicegan.model_file import Model, find_model, load_model
+from nicegan.shapes import Image
+
+METHOD = "nicegan"
+ENCODERS = {"reused": "NICE", "independent": "independent encoder"}
+Progress = Callable[[int, int], None]
+
+
+class DomainImages(NamedTuple):
+    """Some images of one domain, RGB in [-1, 1] at the model's size, and the files they come from."""
+
+    images: Image
+    names: list[str]
+
+
+def chosen_images(dataset: Dataset, size: tuple[int, int], count: int) -> dict[str, DomainImages]:
+    """At most `count` test images of each domain ("A", "B"), evenly chosen; training images where there are none.
+
+    Args:
+        size: height and width that the images are scaled to, in pixels.
+
+    Raises:
+        DataError: images that cannot be read; all are listed.
+    """
+    wanted = {"A": dataset.test_a or dataset.train_a, "B": dataset.test_b or dataset.train_b}
+    stores = {domain: open_images(spread(files, count), size) for domain, files in wanted.items()}
+    if broken := {name: reason for store in stores.values() for name, reason in store.broken.items()}:
+        raise DataError(f"{len(broken)} images cannot be read: repair or remove them\n{listing(broken)}")
+    return {
+        domain: DomainImages(to_network(torch.from_numpy(np.array(store.pixels))), store.names)
+        for domain, store in stores.items()
+    }
+
+
+def open_model(place: Path, machine: Machine) -> Model:
+    """The model of a run folder, or of a model file, on the machine's device and frozen.
+
+    Raises:
+        CheckpointError: there is no model, it cannot be read, or it is of another method than NICE-GAN.
+    """
+    path = find_model(place)
+    model = load_model(path)
+    if model.card.method != METHOD:
+        raise CheckpointError(f"{path} is a model of the method {model.card.method!r}: only {METHOD} can be analysed")
+    model.paths.to(machine.device).eval().requires_grad_(False)  # noqa: FBT003
+    return model
+
+
+def model_name(place: Path) -> str:
+    """What to call a model in a picture: the end of its path."""
+    return "/".join(place.parts[-2:])

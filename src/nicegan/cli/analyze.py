@@ -1,0 +1,200 @@
+"""nicegan analyze: where the domains lie in the latent space, and what the discriminators look at."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from pydantic import Field
+
+from nicegan.cli.parse import parse
+from nicegan.config import Frozen
+from nicegan.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from nicegan.analysis.latents import LatentAnalysis
+    from nicegan.data.folders import Dataset
+
+USAGE = """usage: nicegan analyze PART MODEL --data DATA
+
+parts:
+  latents   both domains in the latent space: t-SNE, distance, nearest neighbours; several models side by side
+  heatmaps  what the discriminators look at, over the images
+
+nicegan analyze PART --help says more.
+"""
+
+
+class DataArguments(Frozen):
+    """Where the images come from, where the results go, and what computes."""
+
+    data: Path | None = None
+    """Folder that holds trainA and trainB, and testA and testB, which are taken if they are there."""
+    domain_a: Path | None = None
+    """Folder of images of domain A, in place of a dataset folder."""
+    domain_b: Path | None = None
+    """Folder of images of domain B, in place of a dataset folder."""
+    out: Path = Path("analysis")
+    """Folder for the results."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 ..."""
+
+    def dataset(self) -> Dataset:
+        """The images; raises DataError where there are none."""
+        from nicegan.data.folders import find_dataset
+
+        return find_dataset(self.data, self.domain_a, self.domain_b)
+
+    def check_out(self) -> None:
+        """Before minutes are spent: whether the results can be written.
+
+        Raises:
+            ConfigError: --out is a file, or below one.
+        """
+        there = next(place for place in (self.out.absolute(), *self.out.absolute().parents) if place.exists())
+        if not there.is_dir():
+            raise ConfigError(f"--out {self.out}: {there} is a file; name a folder")
+
+
+class LatentArguments(DataArguments):
+    """Draw the latents of both domains in one picture, and measure how far apart they are.
+
+    Writes latents.png, neighbours.png and latents.json.
+
+    nicegan analyze latents runs/nice runs/independent --data DATA --out analysis
+    """
+
+    models: Annotated[tuple[Path, ...], tyro.conf.Positional, Field(min_length=1)]
+    """Run folders, or files like model.safetensors; each becomes a panel."""
+    count: Annotated[int, Field(ge=2)] = 200
+    """Images of each domain, at the most; at 256 px, 100 of them need 0.4 GB."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Seed of t-SNE and of the permutations."""
+
+
+class HeatmapArguments(DataArguments):
+    """Draw the attention over the images; for a run folder also what the local and the global head look at.
+
+    Writes heatmaps_A.png and heatmaps_B.png, and single overlays in heatmaps/A and heatmaps/B.
+
+    nicegan analyze heatmaps runs/mine --data DATA --out analysis
+    """
+
+    model: Annotated[Path, tyro.conf.Positional]
+    """A run folder, or a file like model.safetensors, which holds no heads."""
+    count: Annotated[int, Field(ge=1)] = 8
+    """Images of each domain, at the most."""
+
+
+PARTS = {"latents": LatentArguments, "heatmaps": HeatmapArguments}
+
+
+def run(arguments: list[str]) -> int:
+    """Analyse; returns the exit code."""
+    if arguments[:1] in (["-h"], ["--help"]):
+        sys.stdout.write(USAGE)
+        return 0
+    given = read_arguments(arguments)
+    given.check_out()
+    return run_latents(given) if isinstance(given, LatentArguments) else run_heatmaps(given)
+
+
+def read_arguments(arguments: list[str]) -> LatentArguments | HeatmapArguments:
+    """What to analyse, and how.
+
+    Raises:
+        ConfigError: no such part, or arguments that it does not take.
+    """
+    part, *rest = arguments or [""]
+    if part not in PARTS:
+        raise ConfigError(f"say what to analyze: {' or '.join(PARTS)}{f', not {part!r}' if part else ''}")
+    return parse(PARTS[part], rest, f"analyze {part}")
+
+
+def run_latents(given: LatentArguments) -> int:
+    """Write the pictures and figures of the latents."""
+    from rich.console import Console
+
+    from nicegan.analysis import latent_pictures, latents
+    from nicegan.cli.progress import bar
+    from nicegan.machine import choose_machine, keep_freed_memory
+    from nicegan.training.records import say
+
+    keep_freed_memory()
+    dataset, machine = given.dataset(), choose_machine(given.device, "auto")
+    console = Console(stderr=True)
+    analyses = []
+    for model in given.models:
+        with bar(console, f"encoding with {model}") as progress:
+            analyses.append(
+                latents.analyse_latents(model, dataset, machine, count=given.count, seed=given.seed, progress=progress)
+            )
+    if (perplexity := analyses[0].perplexity) < latents.PERPLEXITY:
+        say(console, f"few images: t-SNE with perplexity {perplexity:.1f} in place of {latents.PERPLEXITY:.0f}")
+    given.out.mkdir(parents=True, exist_ok=True)
+    (given.out / "latents.png").write_bytes(latent_pictures.draw_latents(analyses))
+    latent_pictures.draw_neighbours(analyses).save(given.out / "neighbours.png")
+    record = {"data": str(given.data), **latents.as_record(analyses, given.seed)}
+    (given.out / "latents.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    (Console() if sys.stdout.isatty() else Console(width=120)).print(latent_table(analyses))
+    say(console, f"pictures: {given.out / 'latents.png'}, {given.out / 'neighbours.png'}")
+    return 0
+
+
+def latent_table(analyses: list[LatentAnalysis]) -> Table:
+    """The figures for a terminal."""
+    from rich.table import Table
+
+    from nicegan.analysis.images import ENCODERS
+    from nicegan.analysis.latents import NUM_PERMUTATIONS
+
+    first = analyses[0]
+    images = " and ".join(f"{len(side.names)} of {domain}" for domain, side in first.images.items())
+    caption = (
+        f"p by {NUM_PERMUTATIONS:,} permutations; mixing: the share of a latent's {first.mixing.num_neighbours} "
+        f"nearest that are of the other domain, {first.mixing.expected:.3f} if both were one"
+    )
+    shown = Table(title=f"Latents: {images}", caption=caption, title_justify="left", caption_justify="left")
+    for column in ("model", "encoder", "MMD", "MMD^2", "p", "bandwidth", "mixing"):
+        shown.add_column(column, justify="left" if column in ("model", "encoder") else "right")
+    for analysis in analyses:
+        test = analysis.test
+        figures = (analysis.mmd, test.mmd_squared, test.p_value, analysis.bandwidth, analysis.mixing.share)
+        encoder = ENCODERS[analysis.card.network.encoder]
+        shown.add_row(str(analysis.place), encoder, *(f"{figure:.3f}" for figure in figures))
+    return shown
+
+
+def run_heatmaps(given: HeatmapArguments) -> int:
+    """Write the sheets and the single overlays."""
+    from rich.console import Console
+
+    from nicegan.analysis.heatmaps import draw_heatmaps, heatmap_sheet, single_files
+    from nicegan.cli.progress import bar
+    from nicegan.machine import choose_machine, keep_freed_memory
+    from nicegan.training.records import say
+
+    keep_freed_memory()
+    dataset, machine = given.dataset(), choose_machine(given.device, "auto")
+    console = Console(stderr=True)
+    with bar(console, "looking") as progress:
+        heatmaps = draw_heatmaps(given.model, dataset, machine, count=given.count, progress=progress)
+    if heatmaps.checkpoint is None:
+        say(
+            console, f"{given.model} holds no classifiers (a run folder's checkpoint does): only the attention is shown"
+        )
+    elif not heatmaps.heads:
+        say(console, f"{given.model} was trained without local and global heads: only the attention is shown")
+    for domain, views in heatmaps.domains.items():
+        singles = given.out / "heatmaps" / domain
+        singles.mkdir(parents=True, exist_ok=True)
+        heatmap_sheet(heatmaps, domain).save(given.out / f"heatmaps_{domain}.png")
+        for name, image in single_files(views):
+            image.save(singles / name)
+    say(console, f"sheets: {given.out / 'heatmaps_A.png'}, {given.out / 'heatmaps_B.png'}")
+    return 0

@@ -1,0 +1,40 @@
+"""Untrained models and runs: what an analysis reads is all there, and costs no training."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nicegan.config import RunConfig
+from nicegan.data.folders import Dataset, find_dataset
+from nicegan.machine import Machine
+from nicegan.model_file import ModelCard, save_model
+from nicegan.run_folder import RunFolder
+from nicegan.training.state import TrainingState, new_state, point_to, save_checkpoint
+
+
+def write_run(root: Path, config: RunConfig) -> TrainingState:
+    """A run folder as training leaves it, before any step."""
+    folder = RunFolder(root)
+    folder.claim(config, {})
+    state = new_state(config, torch.device("cpu"))
+    place = save_checkpoint(folder.checkpoints, state)
+    point_to(folder.latest, place, "the newest")
+    save_model(folder.model, ModelCard(network=config.network, image_size=config.size), state.average)
+    return state
+
+
+@pytest.fixture
+def run(tmp_path: Path, tiny_run: RunConfig) -> Path:
+    write_run(tmp_path / "run", tiny_run)
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def images(dataset: Path) -> Dataset:
+    return find_dataset(dataset, None, None)
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine(torch.device("cpu"), "float32")

@@ -1,0 +1,142 @@
+"""Heatmaps: a head's sight is its own gradient, its verdict lies on its patches, its weights are the run's."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.conftest import TINY
+from tests.unit.analysis.conftest import write_run
+
+from nicegan.analysis import heatmaps
+from nicegan.analysis.heatmaps import draw_heatmaps, heatmap_sheet, placed, sights, single_files, smoothed, unique_stems
+from nicegan.analysis.judges import judging_checkpoint, load_discriminators
+from nicegan.config import RunConfig
+from nicegan.data.folders import Dataset
+from nicegan.errors import CheckpointError
+from nicegan.machine import Machine
+from nicegan.methods.build import build_discriminator
+
+
+def test_a_head_looks_where_its_logits_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against finite differences of the heads' logits in double precision."""
+    monkeypatch.setattr(heatmaps, "smoothed", lambda heat: heat)
+    monkeypatch.setattr(heatmaps, "spread", lambda heat: heat)
+    judge = build_discriminator(TINY).double().eval()
+    image = torch.rand(2, 3, 64, 64, dtype=torch.float64) * 2 - 1
+    found = sights(judge, image)
+    assert list(found) == ["local", "global"]
+    nudge = 1e-6
+    for row, y, x in ((0, 0, 0), (1, 20, 31), (1, 63, 40)):
+        slopes = {head: 0.0 for head in found}
+        for channel in range(3):
+            moved = image.clone(), image.clone()
+            moved[0][row, channel, y, x] += nudge
+            moved[1][row, channel, y, x] -= nudge
+            with torch.no_grad():
+                up, down = (judge(each).heads() for each in moved)
+            for head in found:
+                slopes[head] += abs((up[head].sum() - down[head].sum()).item()) / (2 * nudge)
+        for head, slope in slopes.items():
+            assert found[head].looks[row, 0, y, x].item() == pytest.approx(slope, rel=1e-4, abs=1e-9)
+
+
+def test_sights_are_heat_of_the_images_size() -> None:
+    judge = build_discriminator(TINY).requires_grad_(False)  # noqa: FBT003
+    for sight in sights(judge, torch.rand(2, 3, 64, 80)).values():
+        for heat in sight:
+            assert heat.shape == (2, 1, 64, 80)
+            assert heat.min() >= 0
+            assert heat.max() <= 1
+        assert (sight.looks.amax((1, 2, 3)) == 1).all()
+
+
+@pytest.mark.parametrize("head", ["local", "global"])
+def test_a_verdict_lies_in_the_middle_of_its_patch(head: str) -> None:
+    """The patch is where the logit's gradient is not zero; images are large enough for it to end before the edges."""
+    judge = build_discriminator(TINY)
+    image = torch.rand(1, 3, 256, 256, requires_grad=True)
+    logits = judge(image).heads()[head]
+    row, column = logits.shape[2] // 2, logits.shape[3] // 2 - 1
+    (gradient,) = torch.autograd.grad(logits[0, 0, row, column], image)
+    rows, columns = gradient.abs().sum(dim=(0, 1)).nonzero().double().unbind(1)
+    patch = [(side.min() + side.max()).item() / 2 for side in (rows, columns)]
+    one = torch.zeros_like(logits)
+    one[0, 0, row, column] = 1
+    shown = placed(one, (256, 256))[0, 0]
+    peak = (shown == shown.max()).nonzero().double()
+    assert peak.mean(dim=0).tolist() == pytest.approx(patch)
+
+
+def test_smoothing_is_a_gaussian_of_its_deviation() -> None:
+    heat = torch.zeros(1, 1, 101, 101)
+    heat[..., 50, 50] = 1
+    shown = smoothed(heat)
+    place = torch.arange(101) - 50.0
+    assert shown.sum().item() == pytest.approx(1, rel=1e-5)
+    assert (shown[0, 0].sum(0) * place**2).sum().sqrt().item() == pytest.approx(2.02, rel=0.05)
+    assert torch.allclose(smoothed(torch.full((1, 1, 64, 48), 3.0)), torch.tensor(3.0))
+
+
+def test_the_heads_are_the_checkpoints(tmp_path: Path, tiny_run: RunConfig, machine: Machine) -> None:
+    state = write_run(tmp_path / "run", tiny_run)
+    checkpoint = judging_checkpoint(tmp_path / "run")
+    assert checkpoint is not None
+    judges = load_discriminators(tmp_path / "run", checkpoint, machine)
+    image = torch.rand(1, 3, 64, 64)
+    for domain in state.method.domains:
+        given, found = (judge.eval()(image).heads() for judge in (domain.discriminator, judges[domain.name]))
+        assert all(torch.equal(found[head], logits) for head, logits in given.items())
+    assert not any(parameter.requires_grad for judge in judges.values() for parameter in judge.parameters())
+
+
+@pytest.mark.parametrize("encoder", ["reused", "independent"])
+def test_a_run_shows_attention_and_heads(
+    encoder: str, tmp_path: Path, tiny_run: RunConfig, images: Dataset, machine: Machine
+) -> None:
+    network = TINY.model_copy(update={"encoder": encoder})
+    write_run(tmp_path / "run", tiny_run.model_copy(update={"network": network}))
+    told: list[tuple[int, int]] = []
+    found = draw_heatmaps(tmp_path / "run", images, machine, count=2, progress=lambda *now: told.append(now))
+    assert told[-1] == (4, 4)
+    overlays = ["attention", "local looks", "local verdict", "global looks", "global verdict"]
+    for domain, seen in found.domains.items():
+        assert list(seen.real) == ["image", *overlays]
+        assert list(seen.drawn) == ["translation", *overlays]
+        assert {tuple(view.shape) for view in (seen.real | seen.drawn).values()} == {(2, 3, 64, 64)}
+        assert heatmap_sheet(found, domain).width > 12 * 128
+    names = {name for name, _ in single_files(found.domains["A"])}
+    endings = ("", "_local", "_local_verdict", "_global", "_global_verdict")
+    assert names == {f"image_00{i}{ending}.png" for i in (0, 2) for ending in endings}
+
+
+def test_without_heads_there_is_the_attention(
+    run: Path, tiny_run: RunConfig, tmp_path: Path, images: Dataset, machine: Machine
+) -> None:
+    from_file = draw_heatmaps(run / "model.safetensors", images, machine)
+    assert (from_file.checkpoint, from_file.heads) == (None, ())
+    cam_only = TINY.model_copy(update={"classifiers": ("cam",)})
+    write_run(tmp_path / "cam", tiny_run.model_copy(update={"network": cam_only}))
+    from_run = draw_heatmaps(tmp_path / "cam", images, machine)
+    assert from_run.checkpoint is not None
+    for found in (from_file, from_run):
+        assert list(found.domains["B"].real) == ["image", "attention"]
+        assert found.heads == ()
+        assert len(list(single_files(found.domains["B"]))) == 3
+
+
+def test_broken_checkpoints_are_one_line(run: Path, images: Dataset, machine: Machine) -> None:
+    weights = run / "checkpoints" / "000000000" / "weights.safetensors"
+    content = weights.read_bytes()
+    for broken in (content[:-100], b"", None):
+        weights.unlink()
+        if broken is not None:
+            weights.write_bytes(broken)
+        with pytest.raises(CheckpointError, match="checkpoint .* cannot be read") as caught:
+            draw_heatmaps(run, images, machine)
+        assert len(str(caught.value).splitlines()) == 1
+        weights.touch()
+
+
+def test_no_two_images_have_one_file() -> None:
+    stems = unique_stems(["a/x.png", "b/X.jpg", "a/x_local.png", "a/y.png"], ["", "_local"])
+    assert stems == ["x", "X_2", "x_local_2", "y"]

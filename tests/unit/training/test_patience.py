@@ -1,0 +1,77 @@
+"""Scores, the best checkpoint, and stopping when nothing gets better."""
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from nicegan.config import RunConfig
+from nicegan.model_file import read_card
+from nicegan.run_folder import RunFolder
+from nicegan.training.judge import Judge
+from nicegan.training.loop import Run
+from nicegan.training.records import ProgressLine
+
+SCORES = [9.0, 5.0, 7.0, 5.0, 6.0, 4.0]  # of steps 1, 2 ...
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A judge that gives these scores, one a step."""
+    monkeypatch.setattr(Judge, "score", lambda judge, average: SCORES[judge.run.state.step - 1])
+    begin = Run._begin
+
+    def with_judge(run: Run) -> None:
+        begin(run)
+        run.judge.run = run  # pyright: ignore[reportAttributeAccessIssue]
+
+    monkeypatch.setattr(Run, "_begin", with_judge)
+
+
+@pytest.fixture
+def scored_run(tiny_run: RunConfig) -> RunConfig:
+    return tiny_run.model_copy(update={"score_every": 1, "checkpoint_every": 100, "sample_every": 100, "keep": 1})
+
+
+def trained(config: RunConfig, out: Path) -> Run:
+    run = Run(config, out, Console(quiet=True))
+    run.train()
+    return run
+
+
+@pytest.mark.usefixtures("scripted")
+def test_the_best_checkpoint_is_kept_wherever_it_falls_and_so_is_the_last(
+    scored_run: RunConfig, tmp_path: Path
+) -> None:
+    config = scored_run.model_copy(update={"steps": 5})
+    trained(config, tmp_path / "run")
+    best = json.loads((tmp_path / "run/best").read_text())
+    assert (best["step"], best["score"]) == (2, 5.0)
+    assert read_card(tmp_path / "run/model.safetensors").step == 2
+    assert sorted(path.name for path in (tmp_path / "run/checkpoints").iterdir()) == ["000000002", "000000005"]
+    logged = [line["score/sliced_wasserstein"] for line in RunFolder(tmp_path / "run").read_metrics() if len(line) == 3]
+    assert logged == SCORES[:5]
+
+
+@pytest.mark.usefixtures("scripted")
+def test_patience_ends_a_run_and_outlives_a_resume(scored_run: RunConfig, tmp_path: Path) -> None:
+    config = scored_run.model_copy(update={"patience": 3})
+    run = trained(config, tmp_path / "run")
+    assert (run.state.step, run.state.num_worse) == (5, 3), "an equal score is no better"
+    assert json.loads((tmp_path / "run/latest").read_text())["step"] == 5
+    assert trained(config, tmp_path / "run").state.step == 5, "an exhausted run stays where it is"
+    patient = trained(config.model_copy(update={"patience": 0}), tmp_path / "run")
+    assert (patient.state.step, patient.state.best) == (6, type(patient.state.best)(6, 4.0))  # pyright: ignore
+
+
+@pytest.mark.usefixtures("scripted")
+def test_patience_is_counted_across_a_cut(scored_run: RunConfig, tmp_path: Path) -> None:
+    """Cut after step 4, where two scores in a row were no better."""
+    config = scored_run.model_copy(update={"patience": 3})
+    run = Run(config, tmp_path / "run", Console(quiet=True))
+    for _ in range(4):
+        run._step(ProgressLine(0, config.steps, 2, run.console))
+    run._save()
+    run.metrics.close()
+    assert trained(config, tmp_path / "run").state.step == 5
