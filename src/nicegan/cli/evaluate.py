@@ -30,6 +30,7 @@ class EvaluateArguments(Frozen):
     """Score a model on a dataset's test images in both directions, or a folder of drawn images against real ones.
 
     nicegan evaluate runs/mine --data photos --features features.pt
+
     nicegan evaluate --real photos/testB --fake translated --source photos/testA
     """
 
@@ -67,8 +68,10 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from nicegan.cli.progress import bar
+    from nicegan.machine import keep_freed_memory
     from nicegan.processes import joined
 
+    keep_freed_memory()
     with joined() as team:
         outcomes = _evaluated(given, partial(bar, Console(stderr=True, quiet=not team.is_first)), team)
         if not team.is_first:

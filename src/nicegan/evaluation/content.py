@@ -24,7 +24,7 @@ def similarity_to_sources(
     sources: Sequence[Path],
     progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> Tensor:
-    """SSIM of each translation and its source, RGB in 0..255: (n,), float64; 1 where nothing changed, edges reflected.
+    """SSIM of each translation and its source, RGB in 0..255, edges reflected: (n,), float64; 1 for no change.
 
     A source of another size is brought to its translation's, bilinear.
 

@@ -18,9 +18,8 @@ def title(direction: str, found: Evaluation) -> list[str]:
     """What is compared with what, on which features."""
     network = found.network
     resize = "at their own size" if network.resize == "none" else f"resized by the {network.resize} protocol"
-    against = f"against {found.num_real} real images of {_short(found.real)}"
     return [
-        f"{direction}, {against}" if direction else against.capitalize(),
+        f"{direction or 'scores'} against {found.num_real} real images of {_short(found.real)}",
         f"on {found.num_features} features of {network.name}, images {resize}",
     ]
 

@@ -53,11 +53,12 @@ def test_folders(features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_model(features: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = write_model(tmp_path / "run" / "model.safetensors") if (tmp_path / "run").mkdir() is None else tmp_path
-    code, out, err = evaluate(capsys, model.parent, "--data", dataset, "--features", features)
+    (tmp_path / "run").mkdir()
+    write_model(tmp_path / "run" / "model.safetensors")
+    code, out, err = evaluate(capsys, tmp_path / "run", "--data", dataset, "--features", features)
     assert (code, err) == (0, "")
-    assert "A to B, against 3 real images of testB" in out
-    assert "B to A, against 3 real images of testA" in out
+    assert "A to B against 3 real images of testB" in out
+    assert "B to A against 3 real images of testA" in out
     assert "no intervals" in out
     assert "±" not in out
 
