@@ -24,10 +24,12 @@ from pydantic import (
 
 from nicegan import geometry
 
+INCEPTION = "inception"
 Head = Literal["cam", "local", "global"]
 Player = Literal["discriminator", "generator", "both"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 Folder = Annotated[Path, AfterValidator(Path.absolute)]  # so that a run can be resumed from anywhere
+Features = Annotated[str, AfterValidator(lambda name: name if name == INCEPTION else str(Path(name).absolute()))]
 Side = Annotated[int, Field(ge=1, le=16384)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 _URL = re.compile(r"[A-Za-z][\w+.:-]*://")
@@ -182,6 +184,10 @@ class RunConfig(Frozen):
     """Steps between checkpoints."""
     score_every: PositiveInt = 1000
     """Steps between scores; the best-scored checkpoint is kept, and becomes the model."""
+    score: Literal["auto", "wasserstein", "kernel", "frechet"] = "auto"
+    """What makes a checkpoint the best; auto is the kernel distance where features are given, else wasserstein."""
+    features: Features | None = None
+    """Feature network of the kernel and Frechet distance: inception (KID, FID), or a TorchScript file (KD, FD)."""
     patience: Annotated[int, Field(ge=0)] = 0
     """Stop after this many scores in a row that are no better than the best; 0 never does."""
     keep: Annotated[int, Field(ge=1)] = 3
@@ -203,6 +209,8 @@ class RunConfig(Frozen):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if self.score in ("kernel", "frechet") and self.features is None:
+            raise ValueError(f"score {self.score} compares features: name their network with features")
         network, (height, width) = self.network, self.size
         unit = 1 << network.shared_layers
         if height % unit or width % unit:

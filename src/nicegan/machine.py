@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,6 +88,17 @@ def choose_machine(device: str, precision: str, num_threads: int = 0, auto_on_gp
         raise ConfigError(f"precision tf32 is for NVIDIA GPUs, and this run is on {chosen.type}: use float32 or auto")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "float32"
     return Machine(chosen, precision)
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Within, a GPU computes in float32, whatever the process does otherwise: scores are compared across machines."""
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
 def choose_device(device: str) -> torch.device:

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from nicegan.errors import ConfigError
 from nicegan.evaluation.content import similarity_to_sources
-from nicegan.evaluation.feature_network import FeatureNetwork, Resize, load_feature_network
 from nicegan.evaluation.features import cached_features, shared_features
 from nicegan.evaluation.folders import translate_files
 from nicegan.evaluation.image_set import ImageSet, read_set
 from nicegan.evaluation.measure import Choice, Measured, choose_halves, measure
 from nicegan.evaluation.outcome import Evaluation, SetScores, count_notes
 from nicegan.evaluation.translate import DomainName, Translator, load
+from nicegan.feature_network import FeatureNetwork, Resize, load_feature_network
 from nicegan.processes import ALONE, Team
 
 UNTRANSLATED = "no translation"

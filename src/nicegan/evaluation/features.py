@@ -22,11 +22,10 @@ from nicegan.atomic import write_atomically
 from nicegan.data.cache import cache_folder
 from nicegan.data.folders import listing, read_image, without_image_warnings
 from nicegan.errors import DataError
-from nicegan.evaluation.feature_network import FeatureNetwork, NetworkFacts, Resize
+from nicegan.feature_network import INCEPTION_SIDE, FeatureNetwork, NetworkFacts, Resize
 from nicegan.processes import ALONE, Team
 
 FORMAT_VERSION = 1
-INCEPTION_SIDE = 299  # pixels
 BATCH_SIZE = 16
 MAX_BATCH_PIXELS = 16 * 512 * 512
 Progress = Callable[[int, int], None]

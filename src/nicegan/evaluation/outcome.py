@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from nicegan.evaluation.feature_network import NetworkFacts
 from nicegan.evaluation.measure import MIN_FOR_INTERVAL, Score
+from nicegan.feature_network import NetworkFacts
 from nicegan.metrics.kernel import KernelSubsets
 
 FEW_IMAGES = 50

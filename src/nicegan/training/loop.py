@@ -23,7 +23,7 @@ from nicegan.shapes import Terms
 from nicegan.training.data import TrainingData
 from nicegan.training.health import CollapseWatch, NotFinite, StopVote
 from nicegan.training.interrupt import StopRequest
-from nicegan.training.judge import Judge
+from nicegan.training.judge import build_judge
 from nicegan.training.memory import shortage
 from nicegan.training.records import MetricsWriter, NoMetrics, ProgressLine, describe_origin, say, summarised
 from nicegan.training.samples import save_grid
@@ -69,7 +69,7 @@ class Run:
         team.first(lambda: self.folder.claim(config, describe_origin(str(self.machine), team.size)))
         if warning := shortage(config, self.machine):
             say(self.console, f"warning: {warning}")
-        self.judge = Judge(self.data.scored, self.machine.device)
+        self.judge = team.first_here(lambda: build_judge(config, self.data.scored, self.machine.device))
         self._begin()
         self._restore()
         self.metrics = self._open_metrics()
@@ -142,7 +142,7 @@ class Run:
 
     def _is_best(self) -> bool:
         """Score the averaged networks; whether none was better before."""
-        state, name = self.state, self.judge.name
+        state, name = self.state, self.judge.yardstick.name
         score = self.team.first(lambda: self.judge.score(state.average))
         if not math.isfinite(score):
             raise NotFinite(state.step, [f"score/{name}"])
@@ -174,7 +174,7 @@ class Run:
             return False
         images = "training" if self.data.without_test else "test"
         save_model(self.folder.model, self.card(), self.state.average)
-        why = f"smallest {self.judge.words} of translated {images} images"
+        why = f"smallest {self.judge.yardstick.words} of translated {images} images"
         point_to(self.folder.best, place, why, score=best.score)
         return True
 

@@ -10,7 +10,7 @@ from tests.servers import file_server
 from tests.unit.cli.test_commands import run
 from tests.unit.evaluation.test_translate import write_model
 
-from nicegan.evaluation import feature_network
+from nicegan import feature_network
 
 
 def evaluate(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:

@@ -22,11 +22,11 @@ from tests.feature_networks import (
 from tests.servers import file_server
 from torch import nn
 
+from nicegan import feature_network
 from nicegan.data.folders import find_images
 from nicegan.errors import DataError
-from nicegan.evaluation import feature_network
-from nicegan.evaluation.feature_network import FeatureNetwork, load_feature_network
 from nicegan.evaluation.features import cached_features, extract_features, prepare
+from nicegan.feature_network import FeatureNetwork, load_feature_network
 
 
 @pytest.fixture

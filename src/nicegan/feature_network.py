@@ -10,14 +10,14 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from nicegan.config import INCEPTION
 from nicegan.data.cache import cache_folder
 from nicegan.download import Downloaded, download, sha256_of
 from nicegan.errors import DataError, is_out_of_memory
-from nicegan.machine import choose_machine
+from nicegan.machine import choose_device, full_precision
 
-INCEPTION = "inception"
 INCEPTION_URL = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt"
-INCEPTION_FEATURES = 2048
+INCEPTION_FEATURES, INCEPTION_SIDE = 2048, 299  # numbers an image, pixels
 Resize = Literal["paper", "clean", "none"]
 Progress = Callable[[int, int], None]
 
@@ -72,7 +72,7 @@ class FeatureNetwork:
         """
         name, size = self.facts.name, "x".join(map(str, images.shape[2:]))
         try:
-            with _without_deprecation():
+            with _without_deprecation(), full_precision():
                 features = self.module(images.to(self.device), **self._settings)
         except (RuntimeError, TypeError, torch.jit.Error) as problem:
             if is_out_of_memory(problem):
@@ -115,7 +115,7 @@ def load_feature_network(
     Raises:
         DataError: there is no such file, it cannot be downloaded, or it is not TorchScript.
     """
-    place = choose_machine(device, "float32").device
+    place = choose_device(device)
     if str(features) == INCEPTION:
         found = inception_file(progress)
         note = f"{INCEPTION_URL} could not be verified (no checksum is known): its SHA-256, {found.sha256}, is recorded"
