@@ -5,12 +5,15 @@ A field's description is its help text; a recipe (`nicegan.recipes`) is a set of
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -27,6 +30,23 @@ Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 Folder = Annotated[Path, AfterValidator(Path.absolute)]  # so that a run can be resumed from anywhere
 Side = Annotated[int, Field(ge=1, le=16384)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+_URL = re.compile(r"[A-Za-z][\w+.:-]*://")
+
+
+def is_url(place: str) -> bool:
+    """Whether this names something beyond the file system: "s3://...", "memory://...", "simplecache::https://..."."""
+    return _URL.match(place) is not None
+
+
+def _as_text(place: Any) -> Any:
+    return os.fspath(place) if isinstance(place, Path) else place
+
+
+def _absolute(place: str) -> str:
+    return place if is_url(place) else str(Path(place).absolute())
+
+
+Location = Annotated[str, BeforeValidator(_as_text), AfterValidator(_absolute)]  # a URL stays as it is
 
 
 class Frozen(BaseModel):
@@ -117,11 +137,11 @@ class RunConfig(Frozen):
     """Everything that makes a training run what it is."""
 
     data: Folder | None = None
-    """Folder that holds trainA, trainB, testA and testB."""
-    domain_a: Folder | None = None
-    """Folder of images of domain A, in place of a dataset folder."""
-    domain_b: Folder | None = None
-    """Folder of images of domain B, in place of a dataset folder."""
+    """Folder that holds trainA, trainB, testA and testB: folders, lists (trainA.txt) or tar shards (trainA*.tar)."""
+    domain_a: Location | None = None
+    """Images of domain A, in place of a dataset folder: a folder, a list.txt, or tar shards, "a-{000..012}.tar"."""
+    domain_b: Location | None = None
+    """Images of domain B, in place of a dataset folder: a folder, a list.txt, or tar shards, "b-{000..012}.tar"."""
     skip_broken: bool = False
     """Train without the images that cannot be read, instead of refusing."""
     image_size: Side | tuple[Side, Side] = 256

@@ -47,6 +47,10 @@ class Team:
         """The action of every process, of each machine's first one before the others: what it leaves serves them."""
         return action()
 
+    def each(self, action: Callable[[], T]) -> T:
+        """The action of every process; if one fails, every process does."""
+        return action()
+
     def sum(self, tensor: Tensor) -> Tensor:
         """The tensor added up over all processes."""
         return tensor
@@ -84,6 +88,9 @@ class LaunchedTeam(Team):
         early = self._attempt(action if self.is_first_here else None)
         late = self._attempt(None if self.is_first_here else action)
         return early if self.is_first_here else late  # pyright: ignore[reportReturnType]
+
+    def each(self, action: Callable[[], T]) -> T:
+        return self._attempt(action)  # pyright: ignore[reportReturnType]
 
     def _attempt(self, action: Callable[[], T] | None) -> T | None:
         """This process's part, if it has one; all fail if one does, and that one says why."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nicegan.cli import analyze, bench, train
+from nicegan.cli import ablate, analyze, bench, train
 from nicegan.cli.demo import DemoArguments
 from nicegan.cli.evaluate import EvaluateArguments
 from nicegan.cli.import_ import ImportArguments
@@ -20,7 +20,12 @@ from nicegan.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-READERS = {"analyze": analyze.read_arguments, "train": train.read_arguments, "bench": bench.read_arguments}
+READERS = {
+    "ablate": ablate.read_arguments,
+    "analyze": analyze.read_arguments,
+    "bench": bench.read_arguments,
+    "train": train.read_arguments,
+}
 KINDS = {
     "demo": DemoArguments,
     "evaluate": EvaluateArguments,

@@ -1,1 +1,1 @@
-"""What the networks have learned: where the domains lie in the latent space, and where the discriminators look."""
+"""Analysis of trained models: latents, heatmaps, ablations."""

@@ -25,7 +25,7 @@ from torch import Tensor
 from nicegan.analysis.images import DomainImages, Progress, chosen_images, open_model
 from nicegan.analysis.judges import judging_checkpoint, load_discriminators
 from nicegan.data.augment import to_pixels
-from nicegan.data.folders import Dataset
+from nicegan.data.places import Dataset
 from nicegan.machine import Machine
 from nicegan.model_file import Model
 from nicegan.models.discriminator import PATCH_HEADS, Discriminator

@@ -11,7 +11,9 @@ import torch
 
 from nicegan.data.augment import to_network
 from nicegan.data.cache import open_images
-from nicegan.data.folders import Dataset, listing, spread
+from nicegan.data.folders import listing, spread
+from nicegan.data.places import Dataset, Files, Place
+from nicegan.data.sources import first_images
 from nicegan.errors import CheckpointError, DataError
 from nicegan.machine import Machine
 from nicegan.model_file import Model, find_model, load_model
@@ -39,13 +41,22 @@ def chosen_images(dataset: Dataset, size: tuple[int, int], count: int) -> dict[s
         DataError: images that cannot be read; all are listed.
     """
     wanted = {"A": dataset.test_a or dataset.train_a, "B": dataset.test_b or dataset.train_b}
-    stores = {domain: open_images(spread(files, count), size) for domain, files in wanted.items()}
-    if broken := {name: reason for store in stores.values() for name, reason in store.broken.items()}:
-        raise DataError(f"{len(broken)} images cannot be read: repair or remove them\n{listing(broken)}")
-    return {
-        domain: DomainImages(to_network(torch.from_numpy(np.array(store.pixels))), store.names)
-        for domain, store in stores.items()
-    }
+    return {domain: _chosen(place, size, count) for domain, place in wanted.items()}
+
+
+def _chosen(place: Place, size: tuple[int, int], count: int) -> DomainImages:
+    """Of files at equal distances, of tar shards the first ones."""
+    if isinstance(place, Files):
+        store = open_images(spread(place.paths, count), size)
+        if store.broken:
+            raise DataError(
+                f"{len(store.broken)} images cannot be read: repair or remove them\n{listing(store.broken)}"
+            )
+        pixels, names = store.pixels, store.names
+    else:
+        pixels = first_images(place, count, size, skip_broken=False, progress=lambda done, count: None)
+        names = [f"{place.named}_{number}" for number in range(len(pixels))]
+    return DomainImages(to_network(torch.from_numpy(np.array(pixels))), names)
 
 
 def open_model(place: Path, machine: Machine) -> Model:

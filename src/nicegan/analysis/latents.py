@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nicegan.analysis.images import DomainImages, Progress, chosen_images, open_model
-from nicegan.data.folders import Dataset
+from nicegan.data.places import Dataset
 from nicegan.errors import DataError
 from nicegan.machine import Machine
 from nicegan.metrics.components import principal_components

@@ -18,9 +18,10 @@ COMMANDS = {  # name -> (module, what it does)
     "evaluate": ("nicegan.cli.evaluate", "score a model or a folder of images against real ones, with intervals"),
     "import": ("nicegan.cli.import_", "turn a checkpoint of the published NICE-GAN into a model"),
     "bench": ("nicegan.cli.bench", "measure speed, and predict memory"),
+    "ablate": ("nicegan.cli.ablate", "train every combination of some switches, and compare them in one table"),
     "demo": ("nicegan.cli.demo", "train on painted scenes in minutes, and see how near the truth it comes"),
 }
-SHARED = {"train", "translate"}  # commands whose work several processes can share
+SHARED = {"train", "translate", "evaluate"}  # commands whose work several processes can share
 USAGE_ERROR, LOST_PEER = 2, 1
 
 

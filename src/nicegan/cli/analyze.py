@@ -11,14 +11,14 @@ import tyro
 from pydantic import Field
 
 from nicegan.cli.parse import parse
-from nicegan.config import Frozen
+from nicegan.config import Frozen, Location
 from nicegan.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from nicegan.analysis.latents import LatentAnalysis
-    from nicegan.data.folders import Dataset
+    from nicegan.data.places import Dataset
 
 USAGE = """usage: nicegan analyze PART MODEL --data DATA
 
@@ -35,9 +35,9 @@ class DataArguments(Frozen):
 
     data: Path | None = None
     """Folder that holds trainA and trainB, and testA and testB, which are taken if they are there."""
-    domain_a: Path | None = None
+    domain_a: Location | None = None
     """Folder of images of domain A, in place of a dataset folder."""
-    domain_b: Path | None = None
+    domain_b: Location | None = None
     """Folder of images of domain B, in place of a dataset folder."""
     out: Path = Path("analysis")
     """Folder for the results."""
@@ -46,7 +46,7 @@ class DataArguments(Frozen):
 
     def dataset(self) -> Dataset:
         """The images; raises DataError where there are none."""
-        from nicegan.data.folders import find_dataset
+        from nicegan.data.places import find_dataset
 
         return find_dataset(self.data, self.domain_a, self.domain_b)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from nicegan.evaluation.outcome import Evaluation
+    from nicegan.processes import Team
 
 TABLE_WIDTH = 80
 
@@ -68,9 +69,13 @@ def run(arguments: list[str]) -> int:
 
     from nicegan.cli.progress import bar
     from nicegan.machine import keep_freed_memory
+    from nicegan.processes import joined
 
     keep_freed_memory()
-    outcomes = _evaluated(given, partial(bar, Console(stderr=True)))
+    with joined() as team:
+        outcomes = _evaluated(given, partial(bar, Console(stderr=True, quiet=not team.is_first)), team)
+        if not team.is_first:
+            return 0
     console = Console() if sys.stdout.isatty() else Console(width=TABLE_WIDTH)
     for direction, found in outcomes.items():
         _print(console, direction, found)
@@ -100,10 +105,13 @@ def check(given: EvaluateArguments) -> None:
         raise ConfigError(f"{given.json_file} is a folder: name a file")
 
 
-def _evaluated(given: EvaluateArguments, watch: Any) -> dict[str, Evaluation]:
+def _evaluated(given: EvaluateArguments, watch: Any, team: Team) -> dict[str, Evaluation]:
     from nicegan.evaluation.evaluate import evaluate, evaluate_model
 
-    shared = given.model_dump(include={"features", "resize", "against", "seed", "device"}) | {"watch": watch}
+    shared = given.model_dump(include={"features", "resize", "against", "seed", "device"}) | {
+        "watch": watch,
+        "team": team,
+    }
     if given.model is not None and given.data is not None:
         return evaluate_model(given.model, given.data, **shared)
     assert given.real is not None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from nicegan.cli.parse import parse
-from nicegan.config import Folder, RunConfig
+from nicegan.config import Folder, RunConfig, is_url
 from nicegan.errors import ConfigError
 from nicegan.recipes import RECIPES, recipe
 
@@ -21,7 +22,8 @@ class TrainArguments(RunConfig):
     """
 
     data: Annotated[Folder | None, tyro.conf.Positional] = None
-    """Folder that holds trainA and trainB, and testA and testB for held-out images."""
+    """Folder that holds trainA and trainB, and testA and testB for held-out images: folders, lists (trainA.txt) or tar
+    shards (trainA*.tar)."""
     recipe: Annotated[str, tyro.conf.arg(metavar="|".join(RECIPES))] = "nicegan"
     """Where the settings that are not given come from."""
     out: Path | None = None
@@ -69,8 +71,11 @@ def read_arguments(arguments: list[str]) -> tuple[RunConfig, Path]:
 
 def default_out(config: RunConfig) -> Path:
     """A name for the run, from its recipe and data."""
-    place = config.data or config.domain_a or Path("data")
-    return Path("runs") / f"{config.recipe}-{place.name or 'data'}"
+    place = str(config.data or config.domain_a or "data")
+    name = Path(place.partition("?")[0] if is_url(place) else place).name
+    if name.endswith((".tar", ".txt")):
+        name = re.split(r"[{*?\[]", name[:-4])[0].rstrip("-_.")
+    return Path("runs") / f"{config.recipe}-{name or 'data'}"
 
 
 def value_of(option: str, arguments: list[str]) -> str | None:

@@ -10,15 +10,15 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from nicegan.data.cache import Pixels
-from nicegan.data.stream import Pick
+from nicegan.data.stream import Crop
 from nicegan.shapes import Image
 
 
-def crops(pixels: Pixels, picked: Sequence[Pick], size: tuple[int, int]) -> UInt8[Tensor, "n h w 3"]:
-    """The picked images, cropped to `size` (height, width) and flipped, still as bytes."""
+def cropped(images: Sequence[Pixels], cuts: Sequence[Crop], size: tuple[int, int]) -> UInt8[Tensor, "n h w 3"]:
+    """Images cropped to `size` (height, width) and flipped, still as bytes."""
     height, width = size
-    windows = [pixels[p.image, p.top : p.top + height, p.left : p.left + width] for p in picked]
-    flipped = [window[:, ::-1] if p.flip else window for window, p in zip(windows, picked, strict=True)]
+    windows = [p[c.top : c.top + height, c.left : c.left + width] for p, c in zip(images, cuts, strict=True)]
+    flipped = [window[:, ::-1] if c.flip else window for window, c in zip(windows, cuts, strict=True)]
     return torch.from_numpy(np.stack(flipped))
 
 

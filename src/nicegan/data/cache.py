@@ -13,9 +13,12 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
+from stat import S_ISLNK
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +32,7 @@ from nicegan.errors import DataError
 
 FORMAT_VERSION = 1
 ABANDONED_SECONDS = 24 * 3600
+MAX_WAITING = 256  # images decoded ahead of the one being written, whatever their number
 Pixels = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
 
@@ -85,11 +89,16 @@ def _read(place: Path) -> ImageStore | None:
 def _fingerprint(paths: Sequence[Path], size: tuple[int, int]) -> str:
     """A name for these files as they are now: a change of content, however small, changes size or times."""
     digest = hashlib.sha256(f"{FORMAT_VERSION} {PIL.__version__} {size}".encode())
+    real_folder = lru_cache(maxsize=256)(os.path.realpath)  # most neighbours share it, and it costs more than all else
     for path in paths:
+        folder, name = os.path.split(path)
         try:
-            stat = path.stat()
-            state = f"{path.resolve()}\0{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}\0"
-        except (OSError, RuntimeError) as problem:  # a loop of links is a RuntimeError before Python 3.13
+            stat = os.lstat(path)
+            place = f"{real_folder(folder)}{os.sep}{name}"
+            if S_ISLNK(stat.st_mode):
+                stat, place = path.stat(), path.resolve()
+            state = f"{place}\0{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}\0"
+        except (OSError, RuntimeError, ValueError) as problem:  # before Python 3.13 a loop of links is a RuntimeError
             state = f"{path}\0{type(problem).__name__}\0"
         digest.update(state.encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
@@ -146,9 +155,7 @@ def _decode_into(folder: Path, paths: Sequence[Path], size: tuple[int, int], pro
     names: list[str] = []
     broken: dict[str, str] = {}
     with without_image_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, (path, image) in enumerate(
-            zip(paths, pool.map(lambda path: _decode(path, size), paths), strict=True)
-        ):
+        for done, (path, image) in enumerate(zip(paths, _decoded(pool, paths, size), strict=True)):
             if isinstance(image, DataError):
                 broken[str(path)] = str(image)
             else:
@@ -157,6 +164,17 @@ def _decode_into(folder: Path, paths: Sequence[Path], size: tuple[int, int], pro
             progress(done + 1, len(paths))
     pixels.flush()
     write_flushed(folder / "index.json", json.dumps({"names": names, "broken": broken}).encode())
+
+
+def _decoded(pool: ThreadPoolExecutor, paths: Sequence[Path], size: tuple[int, int]) -> Iterator[Pixels | DataError]:
+    """The images in order, decoded in the pool; at most MAX_WAITING are ahead of the one that is taken."""
+    waiting: deque[Future[Pixels | DataError]] = deque()
+    for path in paths:
+        if len(waiting) == MAX_WAITING:
+            yield waiting.popleft().result()
+        waiting.append(pool.submit(_decode, path, size))
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _decode(path: Path, size: tuple[int, int]) -> Pixels | DataError:

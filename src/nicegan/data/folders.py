@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import struct
@@ -10,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -19,7 +20,6 @@ from nicegan.errors import DataError
 
 Item = TypeVar("Item")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-SPLITS = ("trainA", "trainB", "testA", "testB")
 MAX_PIXELS = 100_000_000
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _EXIF_ORIENTATION = 0x0112
@@ -47,15 +47,6 @@ _BROKEN = (  # what decoders raise for files that are damaged
 _WITHOUT_A_RANGE = ("I", "F")  # 32-bit integers and floats
 
 
-class Dataset(NamedTuple):
-    """The image files of both domains. Test files may be missing when two bare folders were given."""
-
-    train_a: list[Path]
-    train_b: list[Path]
-    test_a: list[Path]
-    test_b: list[Path]
-
-
 def find_images(folder: Path) -> list[Path]:
     """Every image below `folder`, at any depth, sorted by path; hidden files are passed over."""
     found = []
@@ -69,39 +60,6 @@ def find_images(folder: Path) -> list[Path]:
 
 def _refuse(problem: OSError) -> None:
     raise DataError(f"folder {problem.filename} cannot be read: {problem.strerror}")
-
-
-def find_dataset(data: Path | None, domain_a: Path | None, domain_b: Path | None) -> Dataset:
-    """The images of a dataset folder, or of two folders.
-
-    Raises:
-        DataError: a folder that is missing or empty, or the same folder for both domains.
-    """
-    if data is not None and (domain_a or domain_b):
-        raise DataError("give a dataset folder, or --domain-a and --domain-b, not both")
-    if data is not None:
-        return _find_splits(data)
-    if domain_a is None or domain_b is None:
-        raise DataError("no data: give a dataset folder (with trainA, trainB), or both --domain-a and --domain-b")
-    if domain_a.resolve() == domain_b.resolve():
-        raise DataError(f"domains A and B are the same folder, {domain_a}: there is nothing to translate")
-    return Dataset(require_images(domain_a), require_images(domain_b), [], [])
-
-
-def _find_splits(data: Path) -> Dataset:
-    if not data.is_dir():
-        raise DataError(f"{data} is not a folder")
-    missing = [name for name in SPLITS[:2] if not (data / name).is_dir()]
-    if missing:
-        there = ", ".join(sorted(path.name for path in data.iterdir() if path.is_dir())[:8]) or "no folders"
-        raise DataError(
-            f"{data} has no {' and no '.join(missing)} (it has {there}); a dataset holds trainA and trainB, and "
-            "testA and testB for held-out images; or name two folders with --domain-a and --domain-b"
-        )
-    if (data / "trainA").resolve() == (data / "trainB").resolve():
-        raise DataError(f"{data}: trainA and trainB are the same folder")
-    tests = [find_images(data / name) if (data / name).is_dir() else [] for name in SPLITS[2:]]
-    return Dataset(require_images(data / "trainA"), require_images(data / "trainB"), *tests)
 
 
 def require_images(folder: Path) -> list[Path]:
@@ -123,28 +81,51 @@ def read_image(path: Path) -> Image.Image:
     Raises:
         DataError: what is wrong with the file, without its name.
     """
-    try:
+    with _reasons():
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
             raise DataError("not a regular file")
-        with Image.open(path) as image:
-            _check_size(image)
-            image.load()
-            return upright_rgb(image)
+        return _opened(path)
+
+
+def read_encoded(content: bytes) -> Image.Image:
+    """As `read_image`, of a file's content."""
+    with _reasons():
+        return _opened(io.BytesIO(content))
+
+
+def _opened(file: Path | io.BytesIO) -> Image.Image:
+    with Image.open(file) as image:
+        _check_size(image)
+        image.load()
+        return upright_rgb(image)
+
+
+@contextmanager
+def _reasons() -> Iterator[None]:
+    """Within: whatever a decoder raises becomes a DataError of one line."""
+    try:
+        yield
     except UnidentifiedImageError:
         raise DataError("not an image that can be read") from None
     except MemoryError:
         raise DataError("too large for this machine's memory") from None
     except _BROKEN as problem:
-        raise DataError(str(problem).partition("\n")[0] or type(problem).__name__) from None
+        reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+        raise DataError(reason.partition("\n")[0] or type(problem).__name__) from None
 
 
 @contextmanager
 def without_image_warnings() -> Iterator[None]:
     """Within: no warnings of broken metadata around good images. To be entered outside threads that read images."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        ignore_image_warnings()
         yield
+
+
+def ignore_image_warnings() -> None:
+    """The same from now on, for threads that read images as long as the process lives."""
+    warnings.filterwarnings("ignore", module="PIL")
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 def _check_size(image: Image.Image) -> None:

@@ -1,7 +1,10 @@
 """Which images, crops and flips a step sees: a pure function of (seed, step, rank), so a resumed run needs no loader.
 
-The k-th image ever drawn from a domain is fixed by the seed. A step of W processes with n images each takes the next
-W*n of them, in order of rank, so any number of processes sees the same images.
+The k-th image ever drawn from a domain (serial k) is fixed by the seed. A step of W processes with n images each takes
+the next W*n serials, in order of rank, so any number of processes sees the same images.
+
+Decoded images are drawn in an order of their own each epoch. Tar shards can only be read one after the other: an epoch
+permutes the shards, the samples of all epochs form one endless sequence, and each WINDOW of it is permuted in itself.
 """
 
 from __future__ import annotations
@@ -12,16 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_ORDER, _CROP = 0, 1  # purposes of random numbers
-
-
-class Pick(NamedTuple):
-    """One image of a step: its place in the store, its crop's upper left corner in pixels, whether to flip it."""
-
-    image: int
-    top: int
-    left: int
-    flip: bool
+# Consecutive samples of tar shards that are drawn in any order: more mix better, but all must be read before the first
+# is drawn. 1024 images of 286 px are 250 MB decoded and some 50 MB as JPEG.
+WINDOW = 1024
+_ORDER, _CROP, _SHARDS, _WINDOW = 0, 1, 4, 5  # purposes of random numbers; with 2 * domain added, all differ
 
 
 class Shard(NamedTuple):
@@ -31,36 +28,53 @@ class Shard(NamedTuple):
     num_ranks: int = 1
 
 
-def picks(  # noqa: PLR0913
-    *, seed: int, drawn: int, shard: Shard, domain: int, num_images: int, batch_size: int, margin: int
-) -> list[Pick]:
-    """The images of one domain that one process sees at one step.
+class Crop(NamedTuple):
+    """How an image is cut: its upper left corner in pixels, and whether to flip it."""
+
+    top: int
+    left: int
+    flip: bool
+
+
+def serials(drawn: int, shard: Shard, per_process: int) -> range:
+    """The serials that one process draws from each domain in a step before which `drawn` images were drawn by all."""
+    first = drawn + shard.rank * per_process
+    return range(first, first + per_process)
+
+
+def crop(seed: int, domain: int, serial: int, margin: int) -> Crop:
+    """The cut of the image that is drawn as number `serial`.
 
     Args:
         seed: of the run.
-        drawn: images that all processes have drawn before.
-        shard: this process among all.
         domain: 0 for A, 1 for B.
-        num_images: in the store.
-        batch_size: images of this domain per process and step.
-        margin: pixels by which stored images are larger than the crop, in both directions.
+        margin: pixels by which images are larger than the crop, in both directions.
     """
-    first = drawn + shard.rank * batch_size
-    return [_pick(seed, domain, serial, num_images, margin) for serial in range(first, first + batch_size)]
-
-
-def _pick(seed: int, domain: int, serial: int, num_images: int, margin: int) -> Pick:
-    """The image number `serial` of all that the run draws from a domain."""
-    epoch, place = divmod(serial, num_images)
     random = _random(seed, domain, _CROP, serial)
     top, left = random.integers(0, margin + 1, size=2).tolist()
-    return Pick(int(_order(seed, domain, epoch, num_images)[place]), top, left, bool(random.random() < 0.5))
+    return Crop(top, left, bool(random.random() < 0.5))
+
+
+def image_drawn(seed: int, domain: int, serial: int, num_images: int) -> int:
+    """Which of `num_images` decoded images is drawn as number `serial`: every one once an epoch."""
+    epoch, place = divmod(serial, num_images)
+    return int(_order(seed, domain, epoch, num_images)[place])
 
 
 @lru_cache(maxsize=8)
 def _order(seed: int, domain: int, epoch: int, num_images: int) -> NDArray[np.int64]:
-    """Every image once an epoch, in an order of its own."""
     return _random(seed, domain, _ORDER, epoch).permutation(num_images)
+
+
+def shard_order(seed: int, domain: int, epoch: int, num_shards: int) -> list[int]:
+    """In which order an epoch reads the tar shards."""
+    return _random(seed, domain, _SHARDS, epoch).permutation(num_shards).tolist()
+
+
+@lru_cache(maxsize=8)
+def window_order(seed: int, domain: int, window: int) -> tuple[int, ...]:
+    """In which order the WINDOW samples of a window are drawn."""
+    return tuple(_random(seed, domain, _WINDOW, window).permutation(WINDOW).tolist())
 
 
 def _random(seed: int, domain: int, purpose: int, count: int) -> np.random.Generator:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from torch import Tensor
 
 from nicegan.errors import ConfigError
 from nicegan.evaluation.content import similarity_to_sources
 from nicegan.evaluation.feature_network import FeatureNetwork, Resize, load_feature_network
-from nicegan.evaluation.features import cached_features, extract_features
+from nicegan.evaluation.features import cached_features, shared_features
 from nicegan.evaluation.folders import translate_files
 from nicegan.evaluation.image_set import ImageSet, read_set
-from nicegan.evaluation.measure import Measured, choose_halves, measure
+from nicegan.evaluation.measure import Choice, Measured, choose_halves, measure
 from nicegan.evaluation.outcome import Evaluation, SetScores, count_notes
 from nicegan.evaluation.translate import DomainName, Translator, load
+from nicegan.processes import ALONE, Team
 
 UNTRANSLATED = "no translation"
+DIRECTIONS: tuple[tuple[str, DomainName], ...] = (("A", "B"), ("B", "A"))
 Watch = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 
@@ -41,6 +44,7 @@ def evaluate(  # noqa: PLR0913
     seed: int = 0,
     device: str = "auto",
     watch: Watch = unwatched,
+    team: Team = ALONE,
 ) -> Evaluation:
     """Score a folder of drawn images against a folder of real ones.
 
@@ -52,6 +56,7 @@ def evaluate(  # noqa: PLR0913
         resize: "paper", "clean" or "none"; None is "paper" for inception and "none" for other networks.
         seed: of subsets and intervals.
         device: "auto", "cpu", "cuda", "cuda:1" ...
+        team: processes of one machine that share the work.
 
     Raises:
         DataError: folders without images, one image alone, images that cannot be read, or a feature network that is
@@ -64,9 +69,8 @@ def evaluate(  # noqa: PLR0913
     if sources is not None:
         for one in drawn:
             one.partners(sources)  # what has no source is said before minutes are spent
-    with watch("downloading") as progress:
-        network = load_feature_network(features, resize, device, progress)
-    return score_sets(reals, drawn, sources, network, seed=seed, watch=watch)
+    network = _open_network(features, resize, device, watch, team)
+    return score_sets(reals, drawn, sources, network, seed=seed, watch=watch, team=team)
 
 
 def evaluate_model(  # noqa: PLR0913
@@ -79,6 +83,7 @@ def evaluate_model(  # noqa: PLR0913
     seed: int = 0,
     device: str = "auto",
     watch: Watch = unwatched,
+    team: Team = ALONE,
 ) -> dict[str, Evaluation]:
     """Translate a dataset's test images in both directions and score them: {"A to B": ..., "B to A": ...}.
 
@@ -88,7 +93,7 @@ def evaluate_model(  # noqa: PLR0913
         model: a run folder or a model.safetensors.
         data: a dataset folder, with testA and testB.
         against: another model, to be compared with `model`.
-        features, resize, seed, device, watch: as in `evaluate`.
+        features, resize, seed, device, watch, team: as in `evaluate`.
 
     Raises:
         CheckpointError: there is no model there. DataError: as `evaluate`.
@@ -96,15 +101,16 @@ def evaluate_model(  # noqa: PLR0913
     _refuse_same(model, against)
     tests = {name: read_set(Path(data) / f"test{name}") for name in ("A", "B")}
     translators = {str(path): load(path, device, "float32") for path in (model, against) if path is not None}
-    with watch("downloading") as progress:
-        network = load_feature_network(features, resize, device, progress)
+    network = _open_network(features, resize, device, watch, team)
     outcomes = {}
-    directions: tuple[tuple[str, DomainName], ...] = (("A", "B"), ("B", "A"))
-    for source, target in directions:
+    for source, target in DIRECTIONS:
         inputs = tests[source]._replace(name=UNTRANSLATED)
-        with tempfile.TemporaryDirectory(prefix="nicegan-") as folder:
-            drawn = _translated(translators, inputs, target, Path(folder), watch)
-            found = score_sets(tests[target], drawn, inputs, network, seed=seed, watch=watch)
+        with _shared_folder(team) as folder:
+            drawn = [
+                _translated(name, translator, inputs, target, folder / str(number), watch, team)
+                for number, (name, translator) in enumerate(translators.items())
+            ]
+            found = score_sets(tests[target], drawn, inputs, network, seed=seed, watch=watch, team=team)
         outcomes[f"{source} to {target}"] = found
     return outcomes
 
@@ -117,6 +123,7 @@ def score_sets(  # noqa: PLR0913
     *,
     seed: int = 0,
     watch: Watch = unwatched,
+    team: Team = ALONE,
 ) -> Evaluation:
     """Measure each drawn set and, where there are sources, these as they are; the difference of two drawn sets.
 
@@ -125,62 +132,77 @@ def score_sets(  # noqa: PLR0913
     paired = len(drawn) == 2 and set(drawn[0].keys()) == set(drawn[1].keys())
     if paired:
         drawn = [drawn[0], drawn[1]._replace(paths=drawn[0].partners(drawn[1]))]
-    with watch(f"features of {real.name}") as progress:
-        ruler = _Ruler(cached_features(real.paths, network, progress), source, network, seed, watch)
+    reals = _features(real, network, watch, team, kept=True)
+    found: list[Measured] = []
     candidates = [*([source] if source else []), *drawn]
-    found = [ruler.measured(one, 1 if paired else 1 + place) for place, one in enumerate(candidates)]
+    for place, one in enumerate(candidates):
+        features = _features(one, network, watch, team, kept=one is source)
+        drawn_seed = seed + 1 if paired else seed + 1 + place
+        choice = choose_halves(len(reals), len(features), features.shape[1], seed=seed, drawn_seed=drawn_seed)
+        similarity = partial(_similarity, one, source, watch)
+        found.append(team.first(partial(_measured, reals, features, similarity, choice, seed)))
     counts = {one.name: len(one.paths) for one in candidates}
-    num_features = ruler.real.shape[1]
     return Evaluation(
         real=real.name,
-        num_real=len(real.paths),
-        candidates=[
-            SetScores(one.name, len(one.paths), measured.scores(), measured.subsets)
-            for one, measured in zip(candidates, found, strict=True)
-        ],
+        num_real=len(reals),
+        candidates=[_scores(one, measured) for one, measured in zip(candidates, found, strict=True)],
         difference=found[-2].minus(found[-1]) if len(drawn) == 2 else {},
         paired=paired,
         network=network.facts,
-        num_features=num_features,
+        num_features=reals.shape[1],
         seed=seed,
-        notes=[*network.notes, *count_notes(len(real.paths), counts, num_features, network.facts)],
+        notes=[*network.notes, *count_notes(len(reals), counts, reals.shape[1], network.facts)],
     )
 
 
-class _Ruler(NamedTuple):
-    """What every candidate is measured against, and with: the real images' features (n, d)."""
-
-    real: Tensor
-    source: ImageSet | None
-    network: FeatureNetwork
-    seed: int
-    watch: Watch
-
-    def measured(self, one: ImageSet, seed_step: int) -> Measured:
-        """The scores of one candidate; candidates of one `seed_step` and count are halved alike."""
-        is_source = one is self.source
-        with self.watch(f"features of {one.name}") as progress:
-            features = (cached_features if is_source else extract_features)(one.paths, self.network, progress)
-        similarity = None
-        if self.source is not None and not is_source:
-            with self.watch(f"similarity of {one.name}") as progress:
-                similarity = similarity_to_sources(one.paths, one.partners(self.source), progress)
-        counts = len(self.real), len(features), features.shape[1]
-        choice = choose_halves(*counts, seed=self.seed, drawn_seed=self.seed + seed_step)
-        return measure(self.real, features, similarity, choice, self.seed)
+def _scores(one: ImageSet, measured: Measured) -> SetScores:
+    return SetScores(one.name, len(one.paths), measured.scores(), measured.subsets)
 
 
-def _translated(
-    translators: dict[str, Translator], inputs: ImageSet, target: DomainName, folder: Path, watch: Watch
-) -> list[ImageSet]:
-    """The inputs as each translator draws them, in files at its own size."""
-    drawn = []
-    for number, (name, translator) in enumerate(translators.items()):
-        out, size = folder / str(number), translator.card.image_size
-        with watch(f"translating to {target}") as progress:
-            paths = translate_files(translator, [inputs.folder], out, to=target, resize=size, progress=progress)
-        drawn.append(ImageSet(name, out, paths))
-    return drawn
+def _measured(
+    reals: Tensor, features: Tensor, similarity: Callable[[], Tensor | None], choice: Choice | None, seed: int
+) -> Measured:
+    return measure(reals, features, similarity(), choice, seed)
+
+
+def _features(one: ImageSet, network: FeatureNetwork, watch: Watch, team: Team, *, kept: bool) -> Tensor:
+    with watch(f"features of {one.name}") as progress:
+        return (cached_features if kept else shared_features)(one.paths, network, progress, team)
+
+
+def _open_network(features: str | Path, resize: Resize | None, device: str, watch: Watch, team: Team) -> FeatureNetwork:
+    """The network; the first process downloads it, if it must be."""
+    with watch("downloading") as progress:
+        return team.first_here(lambda: load_feature_network(features, resize, device, progress))
+
+
+@contextmanager
+def _shared_folder(team: Team) -> Iterator[Path]:
+    """A folder that all processes of this machine see, for as long as the context lasts."""
+    folder = Path(team.first(lambda: tempfile.mkdtemp(prefix="nicegan-")))
+    try:
+        yield folder
+        team.gathered(None)  # until all are done with it
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _similarity(one: ImageSet, source: ImageSet | None, watch: Watch) -> Tensor | None:
+    if source is None or one is source:
+        return None
+    with watch(f"similarity of {one.name}") as progress:
+        return similarity_to_sources(one.paths, one.partners(source), progress)
+
+
+def _translated(  # noqa: PLR0913
+    name: str, translator: Translator, inputs: ImageSet, target: DomainName, out: Path, watch: Watch, team: Team
+) -> ImageSet:
+    """The inputs, translated into files at the model's own size."""
+    with watch(f"translating to {target}") as progress:
+        paths = translate_files(
+            translator, [inputs.folder], out, to=target, resize=translator.card.image_size, progress=progress, team=team
+        )
+    return ImageSet(name, out, paths)
 
 
 def _refuse_same(one: str | os.PathLike[str], other: str | os.PathLike[str] | None) -> None:

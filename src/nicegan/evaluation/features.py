@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from nicegan.data.cache import cache_folder
 from nicegan.data.folders import listing, read_image, without_image_warnings
 from nicegan.errors import DataError
 from nicegan.evaluation.feature_network import FeatureNetwork, NetworkFacts, Resize
+from nicegan.processes import ALONE, Team
 
 FORMAT_VERSION = 1
 INCEPTION_SIDE = 299  # pixels
@@ -32,9 +34,9 @@ Prepared = NDArray[np.uint8] | NDArray[np.float32]  # (h, w, 3), 0..255
 
 
 def cached_features(
-    paths: Sequence[Path], network: FeatureNetwork, progress: Progress = lambda done, count: None
+    paths: Sequence[Path], network: FeatureNetwork, progress: Progress = lambda done, count: None, team: Team = ALONE
 ) -> Tensor:
-    """As `extract_features`, out of the cache if these images' features are there.
+    """As `shared_features`, out of the cache if these images' features are there.
 
     An entry is named by the content of the images, in their order, and of the network; a damaged one is made anew.
 
@@ -42,15 +44,25 @@ def cached_features(
         DataError: as `extract_features`, or the cache cannot be written.
     """
     place = cache_folder() / "features" / f"{_fingerprint(paths, network.facts)}.safetensors"
-    features = _read(place, len(paths))
+    features = team.first(lambda: _read(place, len(paths)))
     if features is None:
-        features = extract_features(paths, network, progress)
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(place, save({"features": features}, metadata={"sha256": _checksum(features)}))
-        except OSError as problem:
-            reason = problem.strerror or problem
-            raise DataError(f"cannot write the cache {place.parent}: {reason}; set NICEGAN_CACHE") from None
+        features = shared_features(paths, network, progress, team)
+        team.first(partial(_write, place, features))
+    return features
+
+
+def shared_features(
+    paths: Sequence[Path], network: FeatureNetwork, progress: Progress = lambda done, count: None, team: Team = ALONE
+) -> Tensor:
+    """As `extract_features`, each process of the team extracting a part."""
+    mine = team.mine(paths)
+    parts = team.gathered(team.each(lambda: extract_features(mine, network, progress) if mine else None))
+    if team.size == 1 and parts[0] is not None:
+        return parts[0]
+    features = torch.empty(len(paths), next(part.shape[1] for part in parts if part is not None))
+    for rank, part in enumerate(parts):
+        if part is not None:
+            features[rank :: team.size] = part
     return features
 
 
@@ -134,6 +146,14 @@ def _fingerprint(paths: Sequence[Path], facts: NetworkFacts) -> str:
         except OSError:  # extraction will name it
             digest.update(b"unreadable")
     return digest.hexdigest()[:32]
+
+
+def _write(place: Path, features: Tensor) -> None:
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(place, save({"features": features}, metadata={"sha256": _checksum(features)}))
+    except OSError as problem:
+        raise DataError(f"cannot write the cache {place.parent}: {problem.strerror}; set NICEGAN_CACHE") from None
 
 
 def _read(place: Path, count: int) -> Tensor | None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nicegan.config import RunConfig
-from nicegan.data.folders import Dataset, find_dataset
+from nicegan.data.places import Dataset, find_dataset
 from nicegan.machine import Machine
 from nicegan.model_file import ModelCard, save_model
 from nicegan.run_folder import RunFolder

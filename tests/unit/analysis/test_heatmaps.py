@@ -11,7 +11,7 @@ from nicegan.analysis import heatmaps
 from nicegan.analysis.heatmaps import draw_heatmaps, heatmap_sheet, placed, sights, single_files, smoothed, unique_stems
 from nicegan.analysis.judges import judging_checkpoint, load_discriminators
 from nicegan.config import RunConfig
-from nicegan.data.folders import Dataset
+from nicegan.data.places import Dataset
 from nicegan.errors import CheckpointError
 from nicegan.machine import Machine
 from nicegan.methods.build import build_discriminator

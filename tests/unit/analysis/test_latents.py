@@ -14,7 +14,7 @@ from nicegan.analysis.latent_pictures import draw_latents, draw_neighbours
 from nicegan.analysis.latents import analyse_latents, as_record
 from nicegan.data.augment import to_network
 from nicegan.data.cache import open_images
-from nicegan.data.folders import Dataset, find_dataset
+from nicegan.data.places import Dataset, Files, find_dataset
 from nicegan.errors import CheckpointError, DataError
 from nicegan.machine import Machine
 from nicegan.methods.build import build_translation_paths
@@ -27,8 +27,9 @@ def test_the_points_are_the_latents_of_each_domains_own_encoder(run: Path, image
     found = analyse_latents(run, images, machine, progress=lambda done, count: told.append((done, count)))
     paths = load_model(run / "model.safetensors").paths
     latents = []
-    for domain, files in (("A", images.test_a), ("B", images.test_b)):
-        pixels = torch.from_numpy(open_images(files, (64, 64)).pixels.copy())
+    for domain, place in (("A", images.test_a), ("B", images.test_b)):
+        assert isinstance(place, Files)
+        pixels = torch.from_numpy(open_images(place.paths, (64, 64)).pixels.copy())
         with torch.no_grad():
             latents.append(paths[domain].encoder(to_network(pixels)).flatten(1))
     flat = torch.cat(latents).double()
@@ -112,7 +113,7 @@ def test_images_that_are_all_the_same(tmp_path: Path, machine: Machine) -> None:
         for number in range(2):
             Image.new("RGB", (8, 8), "red").save(tmp_path / name / f"{number}.png")
     with pytest.raises(DataError, match="all latents are equal"):
-        analyse_latents(model, find_dataset(None, tmp_path / "a", tmp_path / "b"), machine)
+        analyse_latents(model, find_dataset(None, str(tmp_path / "a"), str(tmp_path / "b")), machine)
 
 
 def test_models_of_other_methods_are_refused(tmp_path: Path, images: Dataset, machine: Machine) -> None:

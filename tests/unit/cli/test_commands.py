@@ -5,13 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.conftest import write_images
 
 from nicegan import cli
 from nicegan.cli.train import read_arguments
 from nicegan.config import RunConfig, differences
 from nicegan.errors import ConfigError
-from nicegan.recipes import RECIPES
+from nicegan.recipes import RECIPES, recipe
 
 
 def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -73,6 +72,16 @@ MISTAKES = [
     (["import", "NOWHERE"], "is not a file"),
     (["import", "DATA/trainA/image_000.png"], "image_000.png"),
     (["demo", "--seed", "-1"], "--seed"),
+    (["ablate", "DATA"], "an ablation needs a switch"),
+    (["ablate", "DATA", "--switches"], "an ablation needs a switch"),
+    (["ablate", "DATA", "--switches", "encodr=reused"], "there is no switch 'encodr'; there is"),
+    (["ablate", "DATA", "--switches", "encoder=new"], "'reused' or 'independent'"),
+    (["ablate", "--switches", "encoder=reused", "DATA"], "is no switch: write NAME=VALUE,VALUE"),
+    (["ablate", "DATA", "--switches", "encoder=reused", "--seeds", "0"], "--seeds"),
+    (["ablate", "DATA", "--switches", "encoder=reused", "--resume", "x"], "--resume"),
+    (["ablate", "NOWHERE", "--switches", "encoder=reused"], "is not a folder"),
+    (["ablate", "DATA", "--switches", "device=cpu,gpu"], "device 'gpu' cannot be used"),
+    (["ablate", "DATA", "--switches", "encoder=reused", "--out", "DATA"], "is not an ablation"),
     (["demo", "--out", "DATA"], "exists and is not this demo"),
 ]
 
@@ -167,8 +176,25 @@ def test_unknown_keys_are_refused() -> None:
         RunConfig().steps = 5  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def test_relative_data_folders_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_images(tmp_path / "cats", 1)
+def test_relative_places_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    config, _ = read_arguments(["--domain-a", "cats", "--domain-b", "dogs"])
-    assert config.domain_a == tmp_path / "cats"
+    config, out = read_arguments(["--domain-a", "cats/{0..9}.tar", "--domain-b", "dogs"])
+    assert config.domain_a == str(tmp_path / "cats/{0..9}.tar")
+    assert config.domain_b == str(tmp_path / "dogs")
+    assert recipe("nicegan", domain_a=Path("cats/")).domain_a == str(tmp_path / "cats")
+    assert RunConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("s3://bucket/cats-{0000..0099}.tar", "cats"),
+        ("https://host//deep/cats.tar?key=1/2", "cats"),
+        ("memory://{a,b}.tar", "data"),
+        ("simplecache::s3://bucket/*.tar", "data"),
+    ],
+)
+def test_urls_stay_as_they_are(place: str, name: str) -> None:
+    config, out = read_arguments(["--domain-a", place, "--domain-b", "dogs.txt"])
+    assert config.domain_a == place
+    assert out == Path(f"runs/nicegan-{name}")

@@ -93,6 +93,31 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path, damage: str) -> None:
     assert np.array_equal(open_images(paths, SIZE).pixels, before)
 
 
+def test_only_so_many_images_wait_to_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = write_images(tmp_path / "images", 1) * 50
+    monkeypatch.setattr(cache, "MAX_WAITING", 5)
+    decode, started = cache._decode, []
+    monkeypatch.setattr(cache, "_decode", lambda path, size: started.append(path) or decode(path, size))
+    most_ahead = 0
+
+    def told(done: int, count: int) -> None:
+        nonlocal most_ahead
+        most_ahead = max(most_ahead, len(started) - done)
+
+    assert len(open_images(paths, SIZE, progress=told).names) == 50
+    assert 0 < most_ahead <= 5
+
+
+def test_a_link_is_the_file_it_leads_to(tmp_path: Path) -> None:
+    (path,) = write_images(tmp_path / "images", 1)
+    (tmp_path / "link.png").symlink_to(path)
+    (tmp_path / "folder").symlink_to(tmp_path / "images")
+    open_images([path], SIZE)
+    open_images([tmp_path / "link.png"], SIZE)
+    open_images([tmp_path / "folder" / path.name], SIZE)
+    assert len(list(cache.cache_folder().iterdir())) == 1
+
+
 def test_abandoned_caches_are_removed_after_a_day(tmp_path: Path) -> None:
     folders = [cache.cache_folder() / f".{name}.x" for name in ("old", "new")]
     for folder in folders:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageOps
 from tests.conftest import write_images
 
-from nicegan.data.folders import find_dataset, find_images, read_image, spread, without_image_warnings
+from nicegan.data.folders import find_images, read_image, spread, without_image_warnings
 from nicegan.errors import DataError
 
 RED = (200, 30, 40)
@@ -143,34 +143,6 @@ def test_any_nesting_and_names_but_no_hidden_files_and_no_loops(tmp_path: Path) 
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "loop").symlink_to(tmp_path)
     assert find_images(tmp_path) == deep
-
-
-def test_a_dataset(dataset: Path) -> None:
-    found = find_dataset(dataset, None, None)
-    assert [len(files) for files in found] == [6, 5, 3, 3]
-
-
-def test_two_folders(dataset: Path) -> None:
-    found = find_dataset(None, dataset / "trainA", dataset / "trainB")
-    assert [len(files) for files in found] == [6, 5, 0, 0]
-
-
-def test_missing_empty_and_equal_domains(dataset: Path, tmp_path: Path) -> None:
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    a = dataset / "trainA"
-    cases = [
-        ((tmp_path / "nowhere", None, None), "is not a folder"),
-        ((empty, None, None), "no trainA and no trainB"),
-        ((None, a, None), "both --domain-a and --domain-b"),
-        ((None, a, a), "same folder"),
-        ((None, a, dataset / "testA" / ".." / "trainA"), "same folder"),
-        ((None, a, empty), "holds no images"),
-        ((dataset, a, None), "not both"),
-    ]
-    for arguments, message in cases:
-        with pytest.raises(DataError, match=message):
-            find_dataset(*arguments)
 
 
 def test_samples_are_spread_over_the_test_set() -> None:

@@ -1,6 +1,7 @@
 """The images of a step: a pure function of seed, step and rank."""
 
 from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -8,14 +9,36 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nicegan.data.augment import crops, to_network, to_pixels
-from nicegan.data.stream import Pick, Shard, picks
+from nicegan.data.augment import cropped, to_network, to_pixels
+from nicegan.data.stream import (
+    WINDOW,
+    Crop,
+    Shard,
+    crop,
+    image_drawn,
+    serials,
+    shard_order,
+    window_order,
+)
+
+
+class Pick(NamedTuple):
+    image: int
+    top: int
+    left: int
+    flip: bool
 
 
 def at(step: int, shard: Shard = Shard(), **changes: int) -> list[Pick]:  # noqa: B008
-    settings = {"seed": 3, "domain": 0, "num_images": 10, "batch_size": 2, "margin": 8} | changes
-    drawn = step * settings["batch_size"] * shard.num_ranks
-    return picks(drawn=drawn, shard=shard, **settings)
+    """What one process sees at a step of a domain with decoded images."""
+    of = {"seed": 3, "domain": 0, "num_images": 10, "batch_size": 2, "margin": 8} | changes
+    return [
+        Pick(
+            image_drawn(of["seed"], of["domain"], serial, of["num_images"]),
+            *crop(of["seed"], of["domain"], serial, of["margin"]),
+        )
+        for serial in serials(step * of["batch_size"] * shard.num_ranks, shard, of["batch_size"])
+    ]
 
 
 @given(st.integers(0, 2**62), st.integers(0, 10**9), st.integers(1, 50), st.integers(0, 40))
@@ -56,11 +79,26 @@ def test_crops_and_flips_are_spread() -> None:
     assert {pick.top for pick in picked} == {pick.left for pick in picked} == set(range(9))
 
 
-def test_crops_are_windows_of_the_store() -> None:
+def test_crops_are_windows_of_the_images() -> None:
     store = np.arange(2 * 6 * 7 * 3, dtype=np.uint8).reshape(2, 6, 7, 3)
-    cut = crops(store, [Pick(1, 2, 1, flip=False), Pick(0, 0, 3, flip=True)], (4, 4))
+    cut = cropped([store[1], store[0]], [Crop(2, 1, flip=False), Crop(0, 3, flip=True)], (4, 4))
     assert np.array_equal(cut[0], store[1, 2:6, 1:5])
     assert np.array_equal(cut[1], store[0, 0:4, 3:7][:, ::-1])
+
+
+def test_every_window_is_permuted_whole_and_every_epoch_visits_every_shard() -> None:
+    orders = {window_order(*key) for key in ((3, 0, 0), (3, 0, 1), (3, 1, 0), (4, 0, 0))}
+    assert len(orders) == 4
+    assert all(sorted(order) == list(range(WINDOW)) for order in orders)
+    of_shards = [shard_order(3, domain, epoch, 50) for domain in (0, 1) for epoch in (0, 1)]
+    assert all(sorted(order) == list(range(50)) for order in of_shards)
+    assert len(set(map(tuple, of_shards))) == 4
+
+
+def test_the_order_of_earlier_versions_is_kept() -> None:
+    """Written down from version 0.1.0, so that its runs go on with the images they would have seen."""
+    earlier = [(6, 7, 6, False), (8, 3, 1, False), (1, 3, 3, True), (8, 3, 2, False)]
+    assert [tuple(pick) for pick in at(0) + at(12345)] == earlier
 
 
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 254, 255])
