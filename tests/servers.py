@@ -1,7 +1,7 @@
 """A file server on localhost that can be told to misbehave."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -47,7 +47,8 @@ class Handler(BaseHTTPRequestHandler):
         if server.says_length:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body[: server.break_after])
+        with suppress(ConnectionError):  # a client that has seen enough
+            self.wfile.write(body[: server.break_after])
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Nothing."""
