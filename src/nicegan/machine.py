@@ -122,6 +122,17 @@ def choose_device(device: str) -> torch.device:
     return chosen
 
 
+def peak_bytes(device: torch.device) -> int:
+    """The most memory that this process has held: the GPU's, or its own."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if platform.system() == "Windows":
+        return process_bytes()
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if platform.system() == "Darwin" else 1024)
+
+
 def process_bytes() -> int:
     """Memory that this process holds now; 0 where the system does not tell."""
     listing = Path("/proc/self/statm")

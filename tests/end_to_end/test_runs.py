@@ -35,10 +35,13 @@ def nicegan_command(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*arguments), capture_output=True, text=True, check=False, env=ONE_THREAD)
 
 
+COST = {"images_per_second", "memory_bytes"}
+
+
 def timeless(run: Path) -> list[dict[str, float]]:
     """The metrics without what a clock says."""
     lines = RunFolder(run).read_metrics()
-    return [{name: value for name, value in line.items() if name != "images_per_second"} for line in lines]
+    return [{name: value for name, value in line.items() if name not in COST} for line in lines]
 
 
 def assert_same_checkpoint(one: Path, other: Path) -> None:

@@ -16,6 +16,7 @@ COMMANDS = {  # name -> (module, what it does)
         "see where the domains lie in the latent space, and what the discriminators look at",
     ),
     "evaluate": ("nicegan.cli.evaluate", "score a model or a folder of images against real ones, with intervals"),
+    "report": ("nicegan.cli.report", "tell all of a run in one file: curves, scores, latents, heatmaps, cost"),
     "import": ("nicegan.cli.import_", "turn a checkpoint of the published NICE-GAN into a model"),
     "bench": ("nicegan.cli.bench", "measure speed, and predict memory"),
     "ablate": ("nicegan.cli.ablate", "train every combination of some switches, and compare them in one table"),

@@ -32,12 +32,13 @@ img { max-width: 100%; height: auto; display: block } figure { margin: 12px 0 } 
 """
 
 
-def write_report(run: Path, extra: Sequence[str] = ()) -> Path:
+def write_report(run: Path, first: Sequence[str] = (), analysis: Sequence[str] = ()) -> Path:
     """Write RUN/report.html from what the run folder holds.
 
     Args:
         run: a run folder.
-        extra: further sections, as HTML, to stand first.
+        first: sections that stand first, as HTML.
+        analysis: sections that follow the curves.
 
     Returns:
         The report's path.
@@ -46,9 +47,10 @@ def write_report(run: Path, extra: Sequence[str] = ()) -> Path:
     description, metrics = folder.read_description(), folder.read_metrics()
     config = description["config"]
     sections = [
-        *extra,
+        *first,
         section("Samples", samples(run)),
         section("Curves", curves(metrics)),
+        *analysis,
         section("Cost and origin", table(("", ""), facts(run, description, metrics))),
         section("Configuration", f"<details><summary>All settings</summary><pre>{text(config)}</pre></details>"),
     ]
@@ -76,6 +78,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f"<th>{html.escape(column)}</th>" for column in columns) if any(columns) else ""
     body = "".join("<tr>" + "".join(f"<td class=number>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
     return f"<div class=scroll><table><tr>{head}</tr>{body}</table></div>"
+
+
+def paragraph(words: str) -> str:
+    """A line of text."""
+    return f"<p>{html.escape(words)}</p>"
 
 
 def figure(png: bytes, caption: str, *, wide: bool = False) -> str:
@@ -120,14 +127,20 @@ def thinned(items: Sequence[Path], count: int) -> list[Path]:
 def facts(run: Path, description: dict[str, Any], metrics: Metrics) -> list[tuple[str, str]]:
     """Time, speed, machine, versions, and which checkpoint is best."""
     logged = [line for line in metrics if "images_per_second" in line]
-    rows = [("machine", str(description["machine"]))]
+    config = description["config"]
+    processes = description.get("processes", 1)
+    rows = [("machine", f"{description['machine']}{f', {processes} processes' if processes > 1 else ''}")]
     if logged:
         speed = logged[-1]["images_per_second"]
-        minutes = 2000 * description["config"]["batch_size"] / speed / 60
-        rows.append(("speed", f"{speed:.1f} images/s, {minutes:.1f} minutes per 1,000 steps"))
+        per_step = 2 * config["batch_size"] * config.get("accumulate", 1) * description.get("processes", 1)
+        minutes = per_step / speed / 60
+        whole = f"{minutes * steps_done(metrics):.0f} minutes for the {steps_done(metrics):,} steps so far"
+        rows.append(("time", f"{speed:.1f} images/s: {1000 * minutes:.1f} minutes per 1,000 steps, {whole}"))
+        if "memory_bytes" in logged[-1]:
+            rows.append(("memory", f"{logged[-1]['memory_bytes'] / 2**30:.2f} GiB at the peak of the first process"))
     if (run / "best").is_file():
         best = json.loads((run / "best").read_text())
-        rows.append(("best checkpoint", f"step {best['step']:,}: {best['why']} ({best['score']:.1f})"))
+        rows.append(("best checkpoint", f"step {best['step']:,}: {best['why']} ({best['score']:.4g})"))
     versions = ", ".join(f"{name} {version}" for name, version in description["versions"].items())
     return [*rows, ("versions", versions), ("commit", str(description["commit"] or "unknown"))]
 
@@ -138,7 +151,7 @@ PANELS: dict[str, Callable[[str], bool]] = {
         name.startswith("generator/") and name.endswith(("cam", "local", "global"))
     ),
     "Generator: cycle and reconstruction": lambda name: name.endswith(("cycle", "reconstruction")),
-    "Sliced Wasserstein distance of translations": lambda name: name.startswith("score/"),
+    "Score of translations (less is better)": lambda name: name.startswith("score/"),
 }
 
 

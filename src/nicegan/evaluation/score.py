@@ -59,7 +59,7 @@ def nearness(images: Image, truth: Image) -> Nearness:
     from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
     psnr = peak_signal_noise_ratio(images, truth, data_range=2.0, dim=(1, 2, 3))
-    ssim = structural_similarity_index_measure(images, truth, data_range=2.0)
+    ssim = structural_similarity_index_measure((images + 1) / 2, (truth + 1) / 2, data_range=1.0)  # not shift-invariant
     assert isinstance(ssim, torch.Tensor)
     return Nearness(psnr.item(), ssim.item())
 

@@ -18,10 +18,11 @@ from nicegan.config import RunConfig
 from nicegan.data.scenes import DemoData, write_demo_data
 from nicegan.errors import DataError
 from nicegan.evaluation.folders import translate_files
-from nicegan.evaluation.report import figure, section, table, write_report
+from nicegan.evaluation.report import figure, section, table
 from nicegan.evaluation.score import TRUTH_COLUMNS, TruthScore, score_against_truth
 from nicegan.evaluation.translate import DomainName, load
 from nicegan.recipes import recipe
+from nicegan.recipes.report import report
 from nicegan.training.loop import train
 from nicegan.training.records import say
 
@@ -64,9 +65,9 @@ def run_demo(out: Path, *, seed: int, steps: int | None, console: Console) -> De
     content = table(TRUTH_COLUMNS, [score.row() for score in scores])
     caption = "Test scenes: input, translation, truth; by day on the left, by night on the right"
     content += figure((out / "grid.png").read_bytes(), caption, wide=True)
-    report = write_report(out / "run", [section("Nearness to the truth", content)])
+    page = report(out / "run", console=console, first=(section("Nearness to the truth", content),))
     console.print(score_table(scores))
-    return DemoOutcome(scores, report, 0)
+    return DemoOutcome(scores, page, 0)
 
 
 def demo_config(out: Path, seed: int, steps: int | None) -> RunConfig:

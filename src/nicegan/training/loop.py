@@ -15,7 +15,7 @@ from nicegan.atomic import write_atomically
 from nicegan.config import RunConfig
 from nicegan.data.stream import Shard
 from nicegan.errors import TrainingError
-from nicegan.machine import choose_machine, keep_freed_memory, make_deterministic
+from nicegan.machine import choose_machine, keep_freed_memory, make_deterministic, peak_bytes
 from nicegan.model_file import ModelCard, save_model
 from nicegan.processes import ALONE, Team, joined
 from nicegan.run_folder import RunFolder
@@ -137,7 +137,8 @@ class Run:
             say(self.console, f"warning: {warning}")
         rate = self.state.optimizers[0].param_groups[0]["lr"]
         speed = line.images_per_second(self.state.step)
-        self.metrics.write(self.state.step, {**values, "learning_rate": rate, "images_per_second": speed})
+        cost = {"images_per_second": speed, "memory_bytes": peak_bytes(self.machine.device)}
+        self.metrics.write(self.state.step, {**values, "learning_rate": rate, **cost})
         line.losses(self.state.step, summarised(values))
 
     def _is_best(self) -> bool:

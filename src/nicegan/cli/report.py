@@ -1,0 +1,45 @@
+"""nicegan report: all that can be told of a run, in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from nicegan.cli.parse import parse
+from nicegan.config import Features, Frozen
+
+
+class ReportArguments(Frozen):
+    """Write RUN/report.html: settings, curves, grids, scores with intervals, latents, heatmaps and cost of a run.
+
+    nicegan report runs/mine --features inception
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """A run folder; its data must be where they were."""
+    features: Features | None = None
+    """Feature network for the scores: inception (FID, KID) or a TorchScript file (FD, KD); else weight-free ones."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 ..."""
+
+
+def run(arguments: list[str]) -> int:
+    """Write the report; returns the exit code."""
+    given = parse(ReportArguments, arguments, "report")
+
+    from functools import partial
+
+    from rich.console import Console
+
+    from nicegan.cli.progress import bar
+    from nicegan.machine import keep_freed_memory
+    from nicegan.recipes.report import report
+    from nicegan.training.records import say
+
+    keep_freed_memory()
+    console = Console(stderr=True)
+    path = report(given.run, features=given.features, device=given.device, console=console, watch=partial(bar, console))
+    say(console, f"report: {path}")
+    return 0

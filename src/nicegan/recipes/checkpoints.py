@@ -1,0 +1,111 @@
+"""The best and the last checkpoint of a run as models, and whether a score can tell them apart."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from nicegan.config import RunConfig
+from nicegan.evaluation.report import paragraph, table
+from nicegan.machine import Machine
+from nicegan.methods.base import Batch
+from nicegan.metrics.bootstrap import halves, interval
+from nicegan.metrics.wasserstein import sliced_wasserstein
+from nicegan.model_file import load_model, read_card, save_model
+from nicegan.run_folder import RunFolder, pointed_at
+from nicegan.shapes import Image
+from nicegan.training.data import TrainingData
+from nicegan.training.samples import translated
+
+NUM_HALVES = 20  # an interval's width is then known to a sixth
+PREFIX = "average."  # of the averaged networks in a checkpoint
+UNTRANSLATED = "no translation"
+
+
+class Checkpoints(NamedTuple):
+    """Model files of the best and of the last checkpoint; the same one where they are the same."""
+
+    best: Path
+    last: Path
+
+
+@contextmanager
+def standing_checkpoints(folder: RunFolder) -> Iterator[Checkpoints]:
+    """The models of a run's best and last checkpoint, for as long as the context lasts."""
+    latest = pointed_at(folder.latest)
+    card = read_card(folder.model)
+    if latest is None or int(latest.name) == card.step:
+        yield Checkpoints(folder.model, folder.model)
+        return
+    with tempfile.TemporaryDirectory(prefix="nicegan-") as place:
+        last = Path(place) / "last" / "model.safetensors"
+        last.parent.mkdir()
+        paths = load_model(folder.model).paths
+        tensors = load_file(latest / "weights.safetensors")
+        paths.load_state_dict(
+            {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
+        )
+        save_model(last, card.model_copy(update={"step": int(latest.name)}), paths)
+        yield Checkpoints(folder.model, last)
+
+
+class Distance(NamedTuple):
+    """A sliced Wasserstein distance, and the same of random halves of the images."""
+
+    value: float
+    of_halves: Tensor
+
+    def text(self) -> str:
+        """Value and half the width of its 95 % interval."""
+        return f"{self.value:.1f} ± {interval(self.value, self.of_halves).reach:.1f}"
+
+
+def compared(config: RunConfig, checkpoints: Checkpoints, machine: Machine) -> str:
+    """A table of sliced Wasserstein distances with intervals, as HTML; and what they tell."""
+    data = TrainingData(config, lambda what, done, count: None)
+    data.close()
+    steps = {name: read_card(path).step for name, path in checkpoints._asdict().items()}
+    rows = {UNTRANSLATED: _distances(data.scored, data.scored.a, data.scored.b)}
+    for name, path in checkpoints._asdict().items():
+        if name == "best" or checkpoints.last != checkpoints.best:
+            paths = load_model(path).paths.to(machine.device)
+            drawn_b = translated(paths, "A", "B", data.scored.a, machine.device)
+            drawn_a = translated(paths, "B", "A", data.scored.b, machine.device)
+            rows[f"{name}, step {steps[name]:,}"] = _distances(data.scored, drawn_b, drawn_a)
+    cells = [[name, *(distance.text() for distance in found)] for name, found in rows.items()]
+    told = "" if len(rows) < 3 else " " + _told_apart(*list(rows.values())[-2:])
+    counts = f"{len(data.scored.a)} images of A and {len(data.scored.b)} of B"
+    note = (
+        f"Sliced Wasserstein distances, less is better, on {counts}, with 95 % intervals for other images, as many of "
+        f"them.{told} Intervals say nothing of other seeds."
+    )
+    return table(("", "A to B", "B to A"), cells) + paragraph(note)
+
+
+def _distances(real: Batch, drawn_b: Image, drawn_a: Image) -> tuple[Distance, Distance]:
+    """Of both directions; all rows are halved alike, so that what they have in common drops out of differences."""
+    return _distance(drawn_b, real.b), _distance(drawn_a, real.a)
+
+
+def _distance(drawn: Image, real: Image) -> Distance:
+    parts = zip(halves(len(drawn), NUM_HALVES, 1), halves(len(real), NUM_HALVES, 0), strict=True)
+    values = [sliced_wasserstein(drawn[i], real[j]) for i, j in parts] if min(len(drawn), len(real)) > 1 else [0.0, 0.0]
+    return Distance(sliced_wasserstein(drawn, real), torch.tensor(values, dtype=torch.float64))
+
+
+def _told_apart(best: tuple[Distance, Distance], last: tuple[Distance, Distance]) -> str:
+    """Whether the last checkpoint differs from the best one by more than chance, in each direction."""
+    verdicts = []
+    for direction, one, other in zip(("A to B", "B to A"), best, last, strict=True):
+        difference = other.value - one.value
+        reach = interval(difference, other.of_halves - one.of_halves).reach
+        verdict = "not told apart" if abs(difference) <= reach else "worse" if difference > 0 else "better"
+        verdicts.append(f"{direction} {difference:+.1f} ± {reach:.1f} ({verdict})")
+    return f"The last minus the best: {', '.join(verdicts)}."
