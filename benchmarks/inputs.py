@@ -100,7 +100,7 @@ def drawn(data: Path, num_images: int) -> Iterator[Reading]:
     start = time.perf_counter()
     num_steps = num_images // 2 // inputs.per_process
     for step in range(num_steps):
-        inputs.batch(step, CPU)
+        inputs.batch(step * inputs.per_process, CPU)
         if (step + 1) % max(1, num_steps // NUM_READINGS) == 0:
             done = 2 * (step + 1) * inputs.per_process
             yield Reading("drawing", done, *memory(), time.perf_counter() - start)

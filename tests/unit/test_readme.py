@@ -12,6 +12,7 @@ from nicegan.cli.demo import DemoArguments
 from nicegan.cli.evaluate import EvaluateArguments
 from nicegan.cli.import_ import ImportArguments
 from nicegan.cli.parse import parse
+from nicegan.cli.report import ReportArguments
 from nicegan.cli.translate import TranslateArguments
 from nicegan.config import NetworkConfig, RunConfig
 from nicegan.methods.build import build_method
@@ -30,6 +31,7 @@ KINDS = {
     "demo": DemoArguments,
     "evaluate": EvaluateArguments,
     "import": ImportArguments,
+    "report": ReportArguments,
     "translate": TranslateArguments,
 }
 

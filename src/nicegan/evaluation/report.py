@@ -27,6 +27,7 @@ th, td { text-align: left; padding: 6px 14px 6px 0; border-bottom: 1px solid #ec
 th { color: #5a6577; font-weight: 600 } td.number { font-variant-numeric: tabular-nums }
 img { max-width: 100%; height: auto; display: block } figure { margin: 12px 0 } figcaption { color: #5a6577 }
 .wide img { min-width: 720px } td { overflow-wrap: anywhere }
+td:first-child { overflow-wrap: normal; min-width: 6.5em }
 .panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 8px 20px }
 .panels figcaption { display: none } pre { overflow-x: auto; font-size: .85rem } summary { cursor: pointer }
 """
