@@ -24,7 +24,7 @@ from nicegan.training.state import pointed_at
 NUM_KILLS = int(os.environ.get("NICEGAN_KILLS", "6"))
 SEED = int(os.environ.get("NICEGAN_KILL_SEED", "0"))
 STEPS = 6 * NUM_KILLS + 10
-SETTINGS = ["--steps", STEPS, "--checkpoint-every", "2", "--sample-every", "30", "--keep", "2"]
+SETTINGS = ["--steps", STEPS, "--checkpoint-every", "2", "--sample-every", "30", "--score-every", "4", "--keep", "2"]
 
 
 def start(dataset: Path, run: Path) -> subprocess.Popen[str]:

@@ -13,7 +13,11 @@ import torch
 from safetensors.torch import load_file
 from tests.conftest import write_images
 from tests.end_to_end.test_runs import ONE_THREAD, TINY, nicegan_command, timeless
+from tests.feature_networks import write_network
 
+from nicegan.methods.build import build_translation_paths
+from nicegan.model_file import ModelCard, save_model
+from nicegan.recipes import recipe
 from nicegan.run_folder import RunFolder
 
 LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
@@ -59,8 +63,6 @@ def together(number: int, *arguments: object) -> subprocess.CompletedProcess[str
 @pytest.fixture
 def described(dataset: Path, tmp_path: Path) -> Path:
     """A run folder that only says what to train."""
-    from nicegan.recipes import recipe
-
     folder = tmp_path / "described"
     config = recipe(
         "nicegan-tiny", data=dataset, image_size=48, device="cpu", log_every=1,
@@ -174,15 +176,17 @@ def test_a_mistake_is_said_once_by_all(dataset: Path, tmp_path: Path) -> None:
     assert other.stderr.count("nicegan: demo is the work of one process") == 1
 
 
-def test_translating_is_shared_and_gives_the_same_files(tmp_path: Path) -> None:
-    from nicegan.methods.build import build_translation_paths
-    from nicegan.model_file import ModelCard, save_model
-    from nicegan.recipes import recipe
-
+def write_model(path: Path) -> Path:
+    """A tiny model that has learned nothing."""
+    torch.manual_seed(0)
     config = recipe("nicegan-tiny", network={"base_channels": 4, "blocks": 1, "depth": 6})
-    model = tmp_path / "model.safetensors"
-    save_model(model, ModelCard(network=config.network, image_size=config.size),
-               build_translation_paths(config.network, config.size))  # fmt: skip
+    card = ModelCard(network=config.network, image_size=config.size)
+    save_model(path, card, build_translation_paths(config.network, config.size))
+    return path
+
+
+def test_translating_is_shared_and_gives_the_same_files(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model.safetensors")
     write_images(tmp_path / "in", 7)
     (tmp_path / "in" / "broken.png").write_bytes(b"no image")
     for number in (1, 3):
@@ -194,3 +198,16 @@ def test_translating_is_shared_and_gives_the_same_files(tmp_path: Path) -> None:
     assert names == sorted(path.name for path in (tmp_path / "out3").iterdir())
     for name in names:
         assert (tmp_path / "out1" / name).read_bytes() == (tmp_path / "out3" / name).read_bytes()
+
+
+def test_evaluating_is_shared_and_gives_the_same_scores(dataset: Path, tmp_path: Path) -> None:
+    features = write_network(tmp_path / "means.pt")
+    found = []
+    for number in (1, 2):
+        arguments = ("evaluate", write_model(tmp_path / "model.safetensors"), "--data", dataset, "--features", features,
+                     "--device", "cpu", "--json", tmp_path / f"{number}.json")  # fmt: skip
+        done = together(number, *arguments) if number > 1 else nicegan_command(*arguments)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("A to B against 3 real images") == 1
+        found.append(json.loads((tmp_path / f"{number}.json").read_text())["evaluations"])
+    assert found[0] == found[1]
