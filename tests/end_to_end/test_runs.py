@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.conftest import write_images
+from tests.tars import write_tar
 
 import nicegan
 from nicegan.config import RunConfig
@@ -67,6 +69,22 @@ def test_a_run_cut_anywhere_is_the_same_run(tiny_run: RunConfig, tmp_path: Path)
     assert models[0].card == models[1].card
     pairs = zip(models[0].paths.state_dict().values(), models[1].paths.state_dict().values(), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
+
+
+def test_a_run_on_tar_shards_cut_anywhere_is_the_same_run(tiny_run: RunConfig, dataset: Path, tmp_path: Path) -> None:
+    for folder in sorted(path for path in dataset.iterdir() if path.is_dir()):
+        members = [(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
+        write_tar(dataset / f"{folder.name}-0.tar", members[::2])
+        write_tar(dataset / f"{folder.name}-1.tar", members[1::2])
+        shutil.rmtree(folder)
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    nicegan.train(tiny_run, whole)
+    for stop in (2, 6):
+        halted(tiny_run, cut, stop)
+    assert_same_checkpoint(whole / "checkpoints/000000006", cut / "checkpoints/000000006")
+    assert timeless(whole) == timeless(cut)
+    memory = torch.load(cut / "checkpoints/000000006/state.pt", weights_only=True)
+    assert set(memory["position"]) == {"A", "B"}
 
 
 def halted(config: RunConfig, out: Path, stop: int) -> None:
