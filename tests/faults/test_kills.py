@@ -34,7 +34,7 @@ def start(dataset: Path, run: Path) -> subprocess.Popen[str]:
 
 def finish(dataset: Path, run: Path) -> None:
     process = start(dataset, run)
-    _, err = process.communicate(timeout=300)
+    _, err = process.communicate(timeout=1200)
     assert process.returncode == 0, err
 
 
@@ -49,7 +49,7 @@ def is_saving(run: Path) -> bool:
 def kill_somewhere(process: subprocess.Popen[str], run: Path, moment: random.Random, *, saving: bool) -> bool:
     """Kill the process while it saves, or a random time after it began to log; whether a save was hit."""
     before = len(RunFolder(run).read_metrics())
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while process.poll() is None and len(RunFolder(run).read_metrics()) <= before and not is_saving(run):
         assert time.monotonic() < deadline
         time.sleep(0.002)
