@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from inspect import signature
 from typing import Any, TypeVar
 
@@ -18,6 +19,8 @@ from torch.nn.parallel import DistributedDataParallel
 from nicegan.errors import ElsewhereError, NiceganError
 
 T = TypeVar("T")
+PATIENCE = timedelta(days=1)  # while the first process decodes images; torchrun ends the others when one dies
+has_joined = False  # from then on processes can make mistakes that others do not make
 
 
 class Team:
@@ -145,11 +148,13 @@ def joined() -> Iterator[Team]:
     if num_launched() == 1:
         yield ALONE
         return
+    global has_joined
     store, rank, size = next(rendezvous("env://"))
     if os.environ.get("GROUP_WORLD_SIZE") == "1":  # torchrun hands on one store, with the addresses of those that died
         store = PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
+    has_joined = True
     try:
         yield LaunchedTeam()
     finally:

@@ -93,7 +93,7 @@ class RunFolder:
             kept = [line for line in lines if line["step"] <= last_step]
             if not kept and path != self.metrics:
                 path.unlink()
-            elif len(kept) < len(path.read_bytes().splitlines()):
+            elif len(kept) < len(path.read_bytes().splitlines()) or not path.read_bytes().endswith(b"\n"):
                 write_atomically(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def set_metrics_aside(self) -> None:
@@ -114,7 +114,7 @@ def read_lines(path: Path) -> Metrics:
             values = json.loads(line)
         except ValueError:
             break
-        if not isinstance(values, dict) or "step" not in values:
+        if not isinstance(values, dict) or not isinstance(values.get("step"), int):
             break
         lines.append(values)
     return lines

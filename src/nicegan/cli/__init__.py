@@ -33,12 +33,9 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(run(arguments))
     except ElsewhereError:
         sys.exit(USAGE_ERROR)
-    except ConfigError as problem:  # the same in every process of a launcher: the first one says it
-        if os.environ.get("RANK", "0") == "0":
-            sys.stderr.write(f"nicegan: {problem}\n")
-        sys.exit(USAGE_ERROR)
     except NiceganError as problem:
-        sys.stderr.write(f"nicegan: {problem}\n")
+        if not is_said_by_another():
+            sys.stderr.write(f"nicegan: {problem}\n")
         sys.exit(USAGE_ERROR)
     except BrokenPipeError:  # whoever read our output has gone
         sys.stderr.close()
@@ -49,8 +46,10 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(USAGE_ERROR)
     except (MemoryError, RuntimeError) as problem:
         if is_lost_peer(problem):
+            reason = (str(problem).strip().splitlines() or [""])[0]
             sys.stderr.write(
-                "nicegan: another process of this run has gone; torchrun --max-restarts N starts all again\n"
+                "nicegan: another process of this run has gone, or cannot be reached; torchrun --max-restarts N starts "
+                f"all again ({reason})\n"
             )
             sys.exit(LOST_PEER)
         if not is_out_of_memory(problem):
@@ -60,6 +59,13 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("nicegan: interrupted\n")
         sys.exit(130)
+
+
+def is_said_by_another() -> bool:
+    """Before the processes of a launcher have joined, all of them make the same mistake, and the first one says it."""
+    processes = sys.modules.get("nicegan.processes")
+    has_joined = processes is not None and processes.has_joined
+    return "LOCAL_RANK" in os.environ and os.environ.get("RANK", "0") != "0" and not has_joined
 
 
 def is_lost_peer(problem: Exception) -> bool:
@@ -82,7 +88,7 @@ def run(arguments: list[str]) -> int:
     if name not in COMMANDS:
         sys.stderr.write(f"nicegan: there is no command {name!r}; there is {', '.join(COMMANDS)}\n")
         return USAGE_ERROR
-    if name not in SHARED and os.environ.get("WORLD_SIZE", "1") != "1":
+    if name not in SHARED and "LOCAL_RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError(f"{name} is the work of one process: start it without torchrun")
     return import_module(COMMANDS[name][0]).run(rest)
 

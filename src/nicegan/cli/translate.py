@@ -52,9 +52,8 @@ def run(arguments: list[str]) -> int:
     from nicegan.training.records import say
 
     keep_freed_memory()
-    console = Console(stderr=True)
-    with joined() as team, bar(console, "translating") as progress:
-        translator = load(given.model, given.device, given.precision)
+    with joined() as team, bar(Console(stderr=True, quiet=not team.is_first), "translating") as progress:
+        translator = team.each(lambda: load(given.model, given.device, given.precision))
         written = translate_files(
             translator,
             given.inputs,
@@ -67,5 +66,5 @@ def run(arguments: list[str]) -> int:
             team=team,
         )
         if team.is_first:
-            say(console, f"{len(written)} images in {given.out}")
+            say(Console(stderr=True), f"{len(written)} images in {given.out}")
     return 0

@@ -160,7 +160,7 @@ class StreamedImages:
 
     def position(self) -> dict[str, int]:
         """Where the window begins that the last image came from."""
-        number = max(known for known in self._reader.known if known <= self._window)
+        number = max(known for known in list(self._reader.known) if known <= self._window)
         return {"serial_of_window": number * WINDOW, **self._reader.known[number]._asdict()}
 
     def restore(self, position: dict[str, int]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nicegan.atomic import write_atomically
-from nicegan.run_folder import Metrics, RunFolder
+from nicegan.run_folder import Metrics, RunFolder, pointed_at
 
 FEW_POINTS = 30  # fewer are drawn as they are, more are smoothed
 
@@ -108,7 +108,7 @@ def steps_done(metrics: Metrics) -> int:
 
 def samples(run: Path) -> str:
     """The newest grid; and earlier ones, folded away."""
-    grids = sorted((run / "samples").glob("*.png"))
+    grids = sorted(path for path in (run / "samples").glob("*.png") if path.stem.isdigit())
     if not grids:
         return "<p>No samples yet.</p>"
     shown = [
@@ -129,17 +129,18 @@ def facts(run: Path, description: dict[str, Any], metrics: Metrics) -> list[tupl
     """Time, speed, machine, versions, and which checkpoint is best."""
     logged = [line for line in metrics if "images_per_second" in line]
     config = description["config"]
-    processes = description.get("processes", 1)
-    rows = [("machine", f"{description['machine']}{f', {processes} processes' if processes > 1 else ''}")]
+    origin = [description, *description.get("resumed", [])][-1]
+    processes = origin.get("processes", 1)
+    rows = [("machine", f"{origin['machine']}{f', {processes} processes' if processes > 1 else ''}")]
     if logged:
         speed = logged[-1]["images_per_second"]
-        per_step = 2 * config["batch_size"] * config.get("accumulate", 1) * description.get("processes", 1)
+        per_step = 2 * config["batch_size"] * config.get("accumulate", 1) * processes
         minutes = per_step / speed / 60
         whole = f"{minutes * steps_done(metrics):.0f} minutes for the {steps_done(metrics):,} steps so far"
         rows.append(("time", f"{speed:.1f} images/s: {1000 * minutes:.1f} minutes per 1,000 steps, {whole}"))
         if "memory_bytes" in logged[-1]:
             rows.append(("memory", f"{logged[-1]['memory_bytes'] / 2**30:.2f} GiB at the peak of the first process"))
-    if (run / "best").is_file():
+    if pointed_at(run / "best") is not None:
         best = json.loads((run / "best").read_text())
         rows.append(("best checkpoint", f"step {best['step']:,}: {best['why']} ({best['score']:.4g})"))
     versions = ", ".join(f"{name} {version}" for name, version in description["versions"].items())

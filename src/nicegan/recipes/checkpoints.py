@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from nicegan.config import RunConfig
+from nicegan.errors import CheckpointError
 from nicegan.evaluation.report import paragraph, table
 from nicegan.machine import Machine
 from nicegan.methods.base import Batch
@@ -48,10 +50,13 @@ def standing_checkpoints(folder: RunFolder) -> Iterator[Checkpoints]:
         last = Path(place) / "last" / "model.safetensors"
         last.parent.mkdir()
         paths = load_model(folder.model).paths
-        tensors = load_file(latest / "weights.safetensors")
-        paths.load_state_dict(
-            {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
-        )
+        try:
+            tensors = load_file(latest / "weights.safetensors")
+            averages = {name.removeprefix(PREFIX): value for name, value in tensors.items() if name.startswith(PREFIX)}
+            paths.load_state_dict(averages)
+        except (OSError, RuntimeError, SafetensorError) as problem:
+            reason = str(problem).partition("\n")[0]
+            raise CheckpointError(f"checkpoint {latest} cannot be read: {reason}; remove it") from None
         save_model(last, card.model_copy(update={"step": int(latest.name)}), paths)
         yield Checkpoints(folder.model, last)
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nicegan.config import RunConfig
+from nicegan.errors import DataError
 from nicegan.feature_network import INCEPTION_SIDE, FeatureNetwork, load_feature_network
 from nicegan.methods.base import Batch
 from nicegan.metrics.frechet import frechet_distance
@@ -107,6 +108,8 @@ def build_judge(config: RunConfig, scored: Batch, device: torch.device) -> Judge
     """
     if config.features is None or config.score == "wasserstein":
         return Judge(scored, device)
+    if min(len(side) for side in scored) < 2:
+        raise DataError("a score on features needs two test images of each domain: add some, or leave out --features")
     network = load_feature_network(config.features, device=str(device))
     kind = "kernel" if config.score == "auto" else config.score
     judge = FeatureJudge(scored, device, kind, network)

@@ -64,12 +64,12 @@ class Run:
         keep_freed_memory()
         if config.deterministic:
             make_deterministic()
-        self.machine = choose_machine(config.device, config.precision, config.num_threads)
+        self.machine = team.each(lambda: choose_machine(config.device, config.precision, config.num_threads))
         self.data = team.first_here(self._open_data)
+        self.judge = team.first_here(lambda: build_judge(config, self.data.scored, self.machine.device))
         team.first(lambda: self.folder.claim(config, describe_origin(str(self.machine), team.size)))
         if warning := shortage(config, self.machine):
             say(self.console, f"warning: {warning}")
-        self.judge = team.first_here(lambda: build_judge(config, self.data.scored, self.machine.device))
         self._begin()
         self._restore()
         self.metrics = self._open_metrics()
@@ -144,10 +144,10 @@ class Run:
     def _is_best(self) -> bool:
         """Score the averaged networks; whether none was better before."""
         state, name = self.state, self.judge.yardstick.name
-        score = self.team.first(lambda: self.judge.score(state.average))
+        score, untranslated = self.team.first(lambda: (self.judge.score(state.average), self.judge.untranslated))
         if not math.isfinite(score):
             raise NotFinite(state.step, [f"score/{name}"])
-        self.metrics.write(state.step, {f"score/{name}": score, "score/no_translation": self.judge.untranslated})
+        self.metrics.write(state.step, {f"score/{name}": score, "score/no_translation": untranslated})
         if state.best is not None and state.best.score <= score:
             state.num_worse += 1
             return False
@@ -213,10 +213,10 @@ class Run:
         place = self.team.first(lambda: self._write_problem(problem, files))
         kept = f"the last checkpoint is {place}" if place else "no checkpoint was written yet"
         if config.on_nan == "stop" or rollbacks >= config.max_rollbacks:
-            raise TrainingError(
-                f"{problem}; {kept}, and {self.folder.problem} names the images. Go on with --on-nan rollback, or "
-                "start a new --out with a smaller --optimizer.learning-rate or --precision float32"
-            )
+            way_out = "start a new --out with a smaller --optimizer.learning-rate or --precision float32"
+            names = f"{self.folder.problem} names the images"
+            self.team.first(lambda: fail(f"{problem}; {kept}, and {names}. Go on with --on-nan rollback, or {way_out}"))
+        self.vote.mail.pending.clear()
         for optimizer in self.state.optimizers:
             optimizer.zero_grad(set_to_none=True)
         if place is None:
@@ -232,7 +232,7 @@ class Run:
         """The images of a step, counted from 1, of all processes."""
         state = self.state
         drawn = state.drawn - (state.step + 1 - step) * state.images_per_step * self.team.size
-        everyones = self.team.gathered(self.data.names(drawn, state.rollbacks))
+        everyones = self.team.gathered(self.team.each(lambda: self.data.names(drawn, state.rollbacks)))
         return {domain: [name for names in everyones for name in names[domain]] for domain in "AB"}
 
     def _write_problem(self, problem: NotFinite, files: dict[str, list[str]]) -> Path | None:
@@ -272,6 +272,11 @@ class Run:
                 f"stopped at step {state.step}: {state.num_worse} scores in a row were no better than that of step "
                 f"{state.best.step}; go on all the same with: {command} --patience 0",
             )
+
+
+def fail(words: str) -> None:
+    """End a run that cannot go on."""
+    raise TrainingError(words)
 
 
 def train(config: RunConfig, out: str | os.PathLike[str], console: Console | None = None) -> Outcome:

@@ -29,6 +29,17 @@ from nicegan.models.domain import TranslationPaths
 from nicegan.run_folder import pointed_at
 from nicegan.training.average import averaged_copy
 
+_UNREADABLE = (  # what reading a damaged checkpoint raises
+    OSError,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    pickle.UnpicklingError,
+    SafetensorError,
+)
 FORMAT_VERSION = 3  # 1 knew no rollbacks; 2 no patience and no position in the data
 
 
@@ -97,7 +108,7 @@ class TrainingState:
         self.best = None if memory["best"] is None else Best(*memory["best"])
         torch.set_rng_state(memory["random"])
         if torch.cuda.is_available() and memory["random_cuda"]:
-            torch.cuda.set_rng_state_all(memory["random_cuda"])
+            torch.cuda.set_rng_state_all(memory["random_cuda"][: torch.cuda.device_count()])
 
 
 def new_state(config: RunConfig, device: torch.device) -> TrainingState:
@@ -159,7 +170,7 @@ def load_checkpoint(place: Path, state: TrainingState) -> None:
         if memory["format_version"] > FORMAT_VERSION:
             raise CheckpointError(f"{place} was written by a newer nicegan (format {memory['format_version']})")
         state.restore(load_file(place / "weights.safetensors"), migrated(memory))
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError, SafetensorError) as problem:
+    except _UNREADABLE as problem:
         raise CheckpointError(f"checkpoint {place} cannot be read: {problem}") from None
 
 
