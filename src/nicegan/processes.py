@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from nicegan.errors import ElsewhereError, NiceganError
 
 T = TypeVar("T")
-PATIENCE = timedelta(days=1)  # while the first process decodes images; torchrun ends the others when one dies
+LONGEST_WAIT = timedelta(days=1)  # while the first process decodes images; torchrun ends the others when one dies
 has_joined = False  # from then on processes can make mistakes that others do not make
 
 
@@ -153,7 +153,7 @@ def joined() -> Iterator[Team]:
     if os.environ.get("GROUP_WORLD_SIZE") == "1":  # torchrun hands on one store, with the addresses of those that died
         store = PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=LONGEST_WAIT)
     has_joined = True
     try:
         yield LaunchedTeam()

@@ -89,11 +89,11 @@ class RunFolder:
     def trim_metrics(self, last_step: int) -> None:
         """Remove lines of later steps, and what a crash cut short."""
         for path in self._metrics_files():
-            lines = read_lines(path)
-            kept = [line for line in lines if line["step"] <= last_step]
+            content = path.read_bytes()
+            kept = [line for line in read_lines(path) if line["step"] <= last_step]
             if not kept and path != self.metrics:
                 path.unlink()
-            elif len(kept) < len(path.read_bytes().splitlines()) or not path.read_bytes().endswith(b"\n"):
+            elif len(kept) < len(content.splitlines()) or not content.endswith(b"\n"):
                 write_atomically(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def set_metrics_aside(self) -> None:

@@ -1,7 +1,8 @@
 """Our scores against the published metric code's numbers: on its own features, and on images through the whole chain.
 
-The horse2zebra images at hand are re-encoded, the numbers are of the original files, so they agree less closely. All
-pairs but the first run only where NICEGAN_KILLS is set, as they take minutes.
+The horse2zebra images at hand are re-encoded (the greyscale files among them are RGB now) and the numbers are of the
+original files: those pairs are expected to miss. All pairs but the first run only where NICEGAN_KILLS is set, as they
+take minutes.
 """
 
 import json
@@ -21,15 +22,18 @@ SHARED = Path(os.environ.get("NICEGAN_SHARED", Path(__file__).parents[3] / "shar
 GOLDEN, DATA = SHARED / "golden/metrics", SHARED / "data"
 NETWORK = SHARED / "models/mobilenet_v2_features.pt"
 SLOW = pytest.mark.skipif("NICEGAN_KILLS" not in os.environ, reason="takes a minute: set NICEGAN_KILLS")
-EXACT, REENCODED = (1e-3, 1e-4), (2e-2, 1.2e-2)  # FD relative, KD absolute
+FRECHET_MAY_DIFFER, KERNEL_MAY_DIFFER = 1e-3, 1e-4  # relative, absolute
+REENCODED = pytest.mark.xfail(strict=True, reason="the images at hand are re-encoded, the numbers are of the originals")
 CATS, HORSES = DATA / "cat2dog", DATA / "horse2zebra"
 OFFICIAL = DATA / "official_outputs"
-CAT2DOG = ("cat2dog: official NICE-GAN cat->dog", CATS / "testB", OFFICIAL / "nicegan_cat2dog/fakeB", EXACT)
+CAT2DOG = ("cat2dog: official NICE-GAN cat->dog", CATS / "testB", OFFICIAL / "nicegan_cat2dog/fakeB")
 OTHERS = [
-    ("cat2dog: official NICE-GAN dog->cat", CATS / "testA", OFFICIAL / "nicegan_cat2dog/fakeA", EXACT),
-    ("cat2dog: no translation (cats as dogs)", CATS / "testB", CATS / "testA", EXACT),
-    ("horse2zebra: no translation", HORSES / "testB", HORSES / "testA", REENCODED),
-    ("horse2zebra: official CycleGAN, first 50", HORSES / "testB", OFFICIAL / "cyclegan_horse2zebra", REENCODED),
+    ("cat2dog: official NICE-GAN dog->cat", CATS / "testA", OFFICIAL / "nicegan_cat2dog/fakeA"),
+    ("cat2dog: no translation (cats as dogs)", CATS / "testB", CATS / "testA"),
+]
+HORSES_TO_ZEBRAS = [
+    ("horse2zebra: no translation", HORSES / "testB", HORSES / "testA"),
+    ("horse2zebra: official CycleGAN, first 50", HORSES / "testB", OFFICIAL / "cyclegan_horse2zebra"),
 ]
 pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason="no golden numbers: set NICEGAN_SHARED")
 
@@ -64,17 +68,21 @@ def test_the_interval_is_no_narrower_than_the_published_variance_and_little_wide
 
 @pytest.mark.skipif(not NETWORK.is_file() or not DATA.is_dir(), reason="no images or network: set NICEGAN_SHARED")
 @pytest.mark.parametrize(
-    ("name", "real", "fake", "tolerance"),
-    [CAT2DOG, *(pytest.param(*other, marks=SLOW) for other in OTHERS)],
+    ("name", "real", "fake"),
+    [
+        CAT2DOG,
+        *(pytest.param(*other, marks=SLOW) for other in OTHERS),
+        *(pytest.param(*other, marks=[SLOW, REENCODED]) for other in HORSES_TO_ZEBRAS),
+    ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_published_numbers_on_images(name: str, real: Path, fake: Path, tolerance: tuple[float, float]) -> None:
+def test_published_numbers_on_images(name: str, real: Path, fake: Path) -> None:
     golden = expected(name)
     found = nicegan.evaluate(real, fake, NETWORK, device="cpu")
     [drawn] = found.candidates
     assert (found.num_real, drawn.num_images) == (golden["n_real"], golden["n_fake"])
-    assert drawn.scores["frechet"].value == pytest.approx(golden["fd"], rel=tolerance[0])
-    assert drawn.scores["kernel"].value == pytest.approx(golden["kd_full"], abs=tolerance[1])
+    assert drawn.scores["frechet"].value == pytest.approx(golden["fd"], rel=FRECHET_MAY_DIFFER)
+    assert drawn.scores["kernel"].value == pytest.approx(golden["kd_full"], abs=KERNEL_MAY_DIFFER)
     choice_of_subsets = 4 * golden["kd_std"] / 50**0.5
-    assert drawn.kernel_subsets.mean == pytest.approx(golden["kd_mean"], abs=tolerance[1] + choice_of_subsets)
+    assert drawn.kernel_subsets.mean == pytest.approx(golden["kd_mean"], abs=KERNEL_MAY_DIFFER + choice_of_subsets)
     assert drawn.kernel_subsets.std == pytest.approx(golden["kd_std"], rel=0.5, abs=1e-9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -44,7 +45,8 @@ def run(arguments: list[str]) -> int:
     outcome = train(config, out)
     if launched_rank() == 0:
         write_report(outcome.run)
-        sys.stderr.write(f"report: {outcome.run / 'report.html'} (with scores and latents: nicegan report RUN)\n")
+        run = shlex.quote(str(outcome.run))
+        sys.stderr.write(f"report: {run}/report.html; with scores, latents and heatmaps: nicegan report {run}\n")
     return outcome.exit_code
 
 

@@ -100,7 +100,8 @@ def evaluate_model(  # noqa: PLR0913
     """
     _refuse_same(model, against)
     tests = {name: read_set(Path(data) / f"test{name}") for name in ("A", "B")}
-    translators = {str(path): load(path, device, "float32") for path in (model, against) if path is not None}
+    paths = [path for path in (model, against) if path is not None]
+    translators = team.each(lambda: {str(path): load(path, device, "float32") for path in paths})
     network = _open_network(features, resize, device, watch, team)
     outcomes = {}
     for source, target in DIRECTIONS:

@@ -42,7 +42,8 @@ def cached_features(
     Raises:
         DataError: as `extract_features`, or the cache cannot be written.
     """
-    place = cache_folder() / "features" / f"{_fingerprint(paths, network.facts)}.safetensors"
+    name = team.first(lambda: _fingerprint(paths, network.facts))
+    place = cache_folder() / "features" / f"{name}.safetensors"
     features = team.first(lambda: _read(place, len(paths)))
     if features is None:
         features = shared_features(paths, network, progress, team)

@@ -13,7 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from nicegan.analysis.images import chosen_images
 from nicegan.config import RunConfig
+from nicegan.data.places import find_dataset
 from nicegan.errors import CheckpointError
 from nicegan.evaluation.report import paragraph, table
 from nicegan.machine import Machine
@@ -23,7 +25,7 @@ from nicegan.metrics.wasserstein import sliced_wasserstein
 from nicegan.model_file import load_model, read_card, save_model
 from nicegan.run_folder import RunFolder, pointed_at
 from nicegan.shapes import Image
-from nicegan.training.data import TrainingData
+from nicegan.training.data import NUM_SCORED
 from nicegan.training.samples import translated
 
 NUM_HALVES = 20  # an interval's width is then known to a sixth
@@ -74,19 +76,19 @@ class Distance(NamedTuple):
 
 def compared(config: RunConfig, checkpoints: Checkpoints, machine: Machine) -> str:
     """A table of sliced Wasserstein distances with intervals, as HTML; and what they tell."""
-    data = TrainingData(config, lambda what, done, count: None)
-    data.close()
+    found = chosen_images(find_dataset(config.data, config.domain_a, config.domain_b), config.size, NUM_SCORED)
+    real = Batch(found["A"].images, found["B"].images)
     steps = {name: read_card(path).step for name, path in checkpoints._asdict().items()}
-    rows = {UNTRANSLATED: _distances(data.scored, data.scored.a, data.scored.b)}
+    rows = {UNTRANSLATED: _distances(real, real.a, real.b)}
     for name, path in checkpoints._asdict().items():
         if name == "best" or checkpoints.last != checkpoints.best:
             paths = load_model(path).paths.to(machine.device)
-            drawn_b = translated(paths, "A", "B", data.scored.a, machine.device)
-            drawn_a = translated(paths, "B", "A", data.scored.b, machine.device)
-            rows[f"{name}, step {steps[name]:,}"] = _distances(data.scored, drawn_b, drawn_a)
+            drawn_b = translated(paths, "A", "B", real.a, machine.device)
+            drawn_a = translated(paths, "B", "A", real.b, machine.device)
+            rows[f"{name}, step {steps[name]:,}"] = _distances(real, drawn_b, drawn_a)
     cells = [[name, *(distance.text() for distance in found)] for name, found in rows.items()]
     told = "" if len(rows) < 3 else " " + _told_apart(*list(rows.values())[-2:])
-    counts = f"{len(data.scored.a)} images of A and {len(data.scored.b)} of B"
+    counts = f"{len(real.a)} images of A and {len(real.b)} of B"
     note = (
         f"Sliced Wasserstein distances, less is better, on {counts}, with 95 % intervals for other images, as many of "
         f"them.{told} Intervals say nothing of other seeds."

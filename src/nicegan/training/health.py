@@ -16,7 +16,7 @@ from nicegan.shapes import Terms
 
 TRIVIAL_LOSS = 0.5  # of a least-squares head that answers 1/2 to everything: (1 - 1/2)^2 + (1/2)^2
 NEAR_TRIVIAL = 0.02
-PATIENCE = 100  # logged steps in a row
+TRIVIAL_STEPS = 100  # logged steps in a row
 DELAY_STEPS = 2  # a GPU is rarely further behind
 
 
@@ -158,9 +158,9 @@ class CollapseWatch:
             if name.startswith("discriminator/") and self.trivial > 0:
                 near = abs(value - self.trivial) < NEAR_TRIVIAL * self.trivial
                 self.streaks[name] = self.streaks.get(name, 0) + 1 if near else 0
-                if self.streaks[name] == PATIENCE:
+                if self.streaks[name] == TRIVIAL_STEPS:
                     return (
-                        f"{name} has stayed at {self.trivial:g}, the loss of guessing, for {PATIENCE} logged steps: "
+                        f"{name} has stayed at {self.trivial:g}, the loss of guessing, for {TRIVIAL_STEPS} logged steps: "
                         "the discriminator may have collapsed; a smaller --optimizer.learning-rate may help"
                     )
         return None

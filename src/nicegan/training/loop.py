@@ -209,6 +209,8 @@ class Run:
     def _recover(self, problem: NotFinite) -> None:
         """Write down what went wrong; go back to the last checkpoint if that is wanted, else stop."""
         config, rollbacks = self.config, self.state.rollbacks
+        seen = [name for names in self.team.gathered(problem.where) for name in names]
+        problem = NotFinite(problem.step, list(dict.fromkeys(seen)))
         files = self._files_of(problem.step)
         place = self.team.first(lambda: self._write_problem(problem, files))
         kept = f"the last checkpoint is {place}" if place else "no checkpoint was written yet"

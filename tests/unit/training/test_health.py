@@ -12,7 +12,7 @@ from nicegan.errors import TrainingError
 from nicegan.machine import Machine
 from nicegan.methods.base import Batch
 from nicegan.run_folder import RunFolder
-from nicegan.training.health import PATIENCE, Check, CollapseWatch, NotFinite, Watch
+from nicegan.training.health import TRIVIAL_STEPS, Check, CollapseWatch, NotFinite, Watch
 from nicegan.training.loop import Run
 from nicegan.training.state import new_state
 from nicegan.training.step import Stepper
@@ -105,7 +105,7 @@ def test_it_does_not_go_back_for_ever(tiny_run: RunConfig, tmp_path: Path, monke
 
 def test_a_collapsed_discriminator_is_mentioned_once_and_a_working_one_never() -> None:
     watch, working = CollapseWatch(weight=1.0), CollapseWatch(weight=1.0)
-    warnings = [watch.look({"discriminator/A/cam": 0.501, "generator/A/cycle": 0.5}) for _ in range(3 * PATIENCE)]
-    assert [warning for warning in warnings if warning] == [warnings[PATIENCE - 1]]
-    assert "discriminator/A/cam has stayed at 0.5" in str(warnings[PATIENCE - 1])
-    assert not any(working.look({"discriminator/A/cam": 0.5 if i % 50 else 0.4}) for i in range(3 * PATIENCE))
+    warnings = [watch.look({"discriminator/A/cam": 0.501, "generator/A/cycle": 0.5}) for _ in range(3 * TRIVIAL_STEPS)]
+    assert [warning for warning in warnings if warning] == [warnings[TRIVIAL_STEPS - 1]]
+    assert "discriminator/A/cam has stayed at 0.5" in str(warnings[TRIVIAL_STEPS - 1])
+    assert not any(working.look({"discriminator/A/cam": 0.5 if i % 50 else 0.4}) for i in range(3 * TRIVIAL_STEPS))
