@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from nicegan.atomic import write_atomically
 from nicegan.data.cache import cache_folder
 from nicegan.data.folders import listing, read_image, without_image_warnings
 from nicegan.errors import DataError
+from nicegan.evaluation.folders import of_one_size
 from nicegan.feature_network import INCEPTION_SIDE, FeatureNetwork, NetworkFacts, Resize
 from nicegan.processes import ALONE, Team
 
@@ -84,7 +85,8 @@ def extract_features(
             some = paths[first : first + 4 * BATCH_SIZE]
             images = dict(zip(some, pool.map(lambda path: _prepared(path, network.facts.resize), some), strict=True))
             broken |= {str(path): str(image) for path, image in images.items() if isinstance(image, DataError)}
-            for batch in _batches({path: image for path, image in images.items() if not isinstance(image, DataError)}):
+            whole = {path: image for path, image in images.items() if not isinstance(image, DataError)}
+            for batch in of_one_size(whole, BATCH_SIZE, MAX_BATCH_PIXELS):
                 pixels = torch.from_numpy(np.stack(list(batch.values()))).permute(0, 3, 1, 2)
                 rows |= dict(zip(batch, network(pixels.contiguous()), strict=True))
                 _check_widths(rows, network.facts.name)
@@ -117,15 +119,6 @@ def _prepared(path: Path, resize: Resize) -> Prepared | DataError:
         return prepare(read_image(path), resize)
     except DataError as problem:
         return problem
-
-
-def _batches(images: dict[Path, Prepared]) -> Iterator[dict[Path, Prepared]]:
-    """Images of equal size, as many together as memory for large ones allows."""
-    for shape in sorted({image.shape for image in images.values()}):
-        alike = [path for path, image in images.items() if image.shape == shape]
-        count = max(1, min(BATCH_SIZE, MAX_BATCH_PIXELS // (shape[0] * shape[1])))
-        for first in range(0, len(alike), count):
-            yield {path: images[path] for path in alike[first : first + count]}
 
 
 def _check_widths(rows: dict[Path, Tensor], name: str) -> None:

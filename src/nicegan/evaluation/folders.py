@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from nicegan.data.augment import to_network, to_pixels
@@ -19,6 +21,7 @@ from nicegan.errors import DataError
 from nicegan.evaluation.translate import DomainName, Translator
 from nicegan.processes import ALONE, Team
 
+ImageArray = TypeVar("ImageArray", bound=NDArray[Any])
 MAX_BATCH_PIXELS = 8 * 512 * 512
 
 
@@ -55,7 +58,7 @@ def translate_files(  # noqa: PLR0913
     done = 0
     with without_image_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         for images in _read_ahead(pool, mine, size, 4 * batch_size, broken):
-            for batch in _batches(images, batch_size):
+            for batch in of_one_size(images, batch_size, MAX_BATCH_PIXELS):
                 drawn = translator.translate(to_network(torch.from_numpy(np.stack(list(batch.values())))), to)
                 list(pool.map(_write, batch, to_pixels(drawn).cpu().numpy()))
                 done += len(batch)
@@ -124,14 +127,13 @@ def _read(source: Path, size: tuple[int, int] | None) -> Pixels | DataError:
     return np.asarray(image) if size is None else scaled(image, size)
 
 
-def _batches(images: dict[Path, Pixels], batch_size: int) -> Iterator[dict[Path, Pixels]]:
-    """Images of equal size, as many together as `batch_size` and the memory for large ones allow."""
-    shapes = sorted({image.shape for image in images.values()})
-    for shape in shapes:
-        alike = [target for target, image in images.items() if image.shape == shape]
-        count = max(1, min(batch_size, MAX_BATCH_PIXELS // (shape[0] * shape[1])))
+def of_one_size(images: dict[Path, ImageArray], batch_size: int, max_pixels: int) -> Iterator[dict[Path, ImageArray]]:
+    """Images (h, w, 3) of equal size, as many together as `batch_size` and the memory for large ones allow."""
+    for shape in sorted({image.shape for image in images.values()}):
+        alike = [path for path, image in images.items() if image.shape == shape]
+        count = max(1, min(batch_size, max_pixels // (shape[0] * shape[1])))
         for first in range(0, len(alike), count):
-            yield {target: images[target] for target in alike[first : first + count]}
+            yield {path: images[path] for path in alike[first : first + count]}
 
 
 def _write(target: Path, pixels: Pixels) -> None:

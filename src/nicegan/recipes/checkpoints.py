@@ -23,6 +23,7 @@ from nicegan.methods.base import Batch
 from nicegan.metrics.bootstrap import halves, interval
 from nicegan.metrics.wasserstein import sliced_wasserstein
 from nicegan.model_file import load_model, read_card, save_model
+from nicegan.models.domain import TranslationPaths
 from nicegan.run_folder import RunFolder, pointed_at
 from nicegan.shapes import Image
 from nicegan.training.data import NUM_SCORED
@@ -33,34 +34,35 @@ PREFIX = "average."  # of the averaged networks in a checkpoint
 UNTRANSLATED = "no translation"
 
 
-class Checkpoints(NamedTuple):
-    """Model files of the best and of the last checkpoint; the same one where they are the same."""
-
-    best: Path
-    last: Path
-
-
 @contextmanager
-def standing_checkpoints(folder: RunFolder) -> Iterator[Checkpoints]:
-    """The models of a run's best and last checkpoint, for as long as the context lasts."""
-    latest = pointed_at(folder.latest)
-    card = read_card(folder.model)
+def standing_checkpoints(folder: RunFolder) -> Iterator[dict[str, Path]]:
+    """Model files by name, for as long as the context lasts: "best", and "last" if that is another one.
+
+    A run that has no score yet has a "first" one in place of the best.
+    """
+    models = {"best" if pointed_at(folder.best) else "first": folder.model}
+    card, latest = read_card(folder.model), pointed_at(folder.latest)
     if latest is None or int(latest.name) == card.step:
-        yield Checkpoints(folder.model, folder.model)
+        yield models
         return
     with tempfile.TemporaryDirectory(prefix="nicegan-") as place:
         last = Path(place) / "last" / "model.safetensors"
         last.parent.mkdir()
-        paths = load_model(folder.model).paths
-        try:
-            tensors = load_file(latest / "weights.safetensors")
-            averages = {name.removeprefix(PREFIX): value for name, value in tensors.items() if name.startswith(PREFIX)}
-            paths.load_state_dict(averages)
-        except (OSError, RuntimeError, SafetensorError) as problem:
-            reason = str(problem).partition("\n")[0]
-            raise CheckpointError(f"checkpoint {latest} cannot be read: {reason}; remove it") from None
-        save_model(last, card.model_copy(update={"step": int(latest.name)}), paths)
-        yield Checkpoints(folder.model, last)
+        save_model(last, card.model_copy(update={"step": int(latest.name)}), _averages(folder.model, latest))
+        yield models | {"last": last}
+
+
+def _averages(model: Path, checkpoint: Path) -> TranslationPaths:
+    """The averaged networks of a checkpoint; the model says how they are built."""
+    paths = load_model(model).paths
+    try:
+        tensors = load_file(checkpoint / "weights.safetensors")
+        averages = {name.removeprefix(PREFIX): value for name, value in tensors.items() if name.startswith(PREFIX)}
+        paths.load_state_dict(averages)
+    except (OSError, RuntimeError, SafetensorError) as problem:
+        reason = str(problem).partition("\n")[0]
+        raise CheckpointError(f"checkpoint {checkpoint} cannot be read: {reason}; remove it") from None
+    return paths
 
 
 class Distance(NamedTuple):
@@ -74,18 +76,17 @@ class Distance(NamedTuple):
         return f"{self.value:.1f} ± {interval(self.value, self.of_halves).reach:.1f}"
 
 
-def compared(config: RunConfig, checkpoints: Checkpoints, machine: Machine) -> str:
+def compared(config: RunConfig, models: dict[str, Path], machine: Machine) -> str:
     """A table of sliced Wasserstein distances with intervals, as HTML; and what they tell."""
     found = chosen_images(find_dataset(config.data, config.domain_a, config.domain_b), config.size, NUM_SCORED)
     real = Batch(found["A"].images, found["B"].images)
-    steps = {name: read_card(path).step for name, path in checkpoints._asdict().items()}
     rows = {UNTRANSLATED: _distances(real, real.a, real.b)}
-    for name, path in checkpoints._asdict().items():
-        if name == "best" or checkpoints.last != checkpoints.best:
-            paths = load_model(path).paths.to(machine.device)
-            drawn_b = translated(paths, "A", "B", real.a, machine.device)
-            drawn_a = translated(paths, "B", "A", real.b, machine.device)
-            rows[f"{name}, step {steps[name]:,}"] = _distances(real, drawn_b, drawn_a)
+    for name, path in models.items():
+        model = load_model(path)
+        paths = model.paths.to(machine.device)
+        drawn_b = translated(paths, "A", "B", real.a, machine.device)
+        drawn_a = translated(paths, "B", "A", real.b, machine.device)
+        rows[f"{name}, step {model.card.step:,}"] = _distances(real, drawn_b, drawn_a)
     cells = [[name, *(distance.text() for distance in found)] for name, found in rows.items()]
     told = "" if len(rows) < 3 else " " + _told_apart(*list(rows.values())[-2:])
     counts = f"{len(real.a)} images of A and {len(real.b)} of B"

@@ -20,7 +20,7 @@ from nicegan.evaluation.evaluate import Watch, evaluate_model, unwatched
 from nicegan.evaluation.report import figure, paragraph, section, table, write_report
 from nicegan.evaluation.score_table import below, difference_rows, score_rows, title
 from nicegan.machine import Machine, choose_machine
-from nicegan.recipes.checkpoints import Checkpoints, compared, standing_checkpoints
+from nicegan.recipes.checkpoints import compared, standing_checkpoints
 from nicegan.run_folder import RunFolder
 
 NUM_LATENTS, NUM_HEATMAPS = 100, 4  # images of each domain
@@ -54,9 +54,9 @@ def report(  # noqa: PLR0913
     if not folder.model.is_file():
         raise ConfigError(f"{run} holds no model yet: its first checkpoint makes one")
     machine = choose_machine(device, "auto", config.num_threads)
-    with standing_checkpoints(folder) as checkpoints:
+    with standing_checkpoints(folder) as models:
         parts: dict[str, Callable[[], str]] = {
-            "Scores": partial(scores, config, checkpoints, machine, features, watch),
+            "Scores": partial(scores, config, models, machine, features, watch),
             "Latents": partial(latents, run, config, machine),
             "Heatmaps": partial(heatmaps, run, config, machine),
         }
@@ -75,15 +75,15 @@ def _made(parts: dict[str, Callable[[], str]], console: Console | None) -> Itera
         yield section(name, content)
 
 
-def scores(config: RunConfig, checkpoints: Checkpoints, machine: Machine, features: str | None, watch: Watch) -> str:
+def scores(config: RunConfig, models: dict[str, Path], machine: Machine, features: str | None, watch: Watch) -> str:
     """The best and the last checkpoint with intervals, and whether they can be told apart."""
     if features is None:
-        return compared(config, checkpoints, machine)
+        return compared(config, models, machine)
     if config.data is None:
         raise ConfigError("scores on features need a dataset folder with testA and testB")
-    against = checkpoints.last if checkpoints.last != checkpoints.best else None
+    best, *last = models.values()
     found = evaluate_model(
-        checkpoints.best, config.data, features, against=against, device=str(machine.device), watch=watch
+        best, config.data, features, against=last[0] if last else None, device=str(machine.device), watch=watch
     )
     content = ""
     for direction, evaluation in found.items():

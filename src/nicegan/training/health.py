@@ -160,7 +160,7 @@ class CollapseWatch:
                 self.streaks[name] = self.streaks.get(name, 0) + 1 if near else 0
                 if self.streaks[name] == TRIVIAL_STEPS:
                     return (
-                        f"{name} has stayed at {self.trivial:g}, the loss of guessing, for {TRIVIAL_STEPS} logged steps: "
-                        "the discriminator may have collapsed; a smaller --optimizer.learning-rate may help"
+                        f"{name} has stayed at {self.trivial:g}, the loss of guessing, for {TRIVIAL_STEPS} logged "
+                        "steps: the discriminator may have collapsed; a smaller --optimizer.learning-rate may help"
                     )
         return None

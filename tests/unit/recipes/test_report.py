@@ -31,16 +31,18 @@ def run(tiny_run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_last_checkpoint_as_a_model_has_its_averaged_weights(run: Path) -> None:
-    with standing_checkpoints(RunFolder(run)) as checkpoints:
-        best, last = (load_model(path) for path in checkpoints)
+    with standing_checkpoints(RunFolder(run)) as models:
+        assert list(models) == ["best", "last"]
+        best, last = (load_model(path) for path in models.values())
         saved = load_file(run / "checkpoints/000000006/weights.safetensors")
         assert (best.card.step, last.card.step) == (3, 6)
         for name, tensor in last.paths.state_dict().items():
             assert torch.equal(tensor, saved[f"average.{name}"])
-    assert not checkpoints.last.exists()
+    assert not models["last"].exists()
     shutil.rmtree(run / "checkpoints/000000006")
-    with standing_checkpoints(RunFolder(run)) as checkpoints:
-        assert checkpoints.last == checkpoints.best
+    (run / "best").unlink()
+    with standing_checkpoints(RunFolder(run)) as models:
+        assert list(models) == ["first"]
 
 
 @pytest.mark.parametrize("with_features", [False, True])
