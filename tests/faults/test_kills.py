@@ -23,7 +23,8 @@ from nicegan.training.state import pointed_at
 
 NUM_KILLS = int(os.environ.get("NICEGAN_KILLS", "6"))
 SEED = int(os.environ.get("NICEGAN_KILL_SEED", "0"))
-STEPS = 6 * NUM_KILLS + 10
+MOST_STEPS = 5  # between two kills
+STEPS = (MOST_STEPS + 3) * NUM_KILLS + 10
 SETTINGS = ["--steps", STEPS, "--checkpoint-every", "2", "--sample-every", "30", "--score-every", "4", "--keep", "2"]
 
 
@@ -46,18 +47,24 @@ def is_saving(run: Path) -> bool:
         return False
 
 
+def last_step(run: Path) -> int:
+    """Of the metrics."""
+    lines = RunFolder(run).read_metrics()
+    return int(lines[-1]["step"]) if lines else 0
+
+
 def kill_somewhere(process: subprocess.Popen[str], run: Path, moment: random.Random, *, saving: bool) -> bool:
-    """Kill the process while it saves, or a random time after it began to log; whether a save was hit."""
-    before = len(RunFolder(run).read_metrics())
+    """Kill the process a few steps on, while it saves or at any moment; whether a save was hit."""
+    target, delay = last_step(run) + moment.randint(0, MOST_STEPS), moment.uniform(0, 0.1)
     deadline = time.monotonic() + 300
-    while process.poll() is None and len(RunFolder(run).read_metrics()) <= before and not is_saving(run):
+    while process.poll() is None and (last_step(run) < target or (saving and not is_saving(run))):
         assert time.monotonic() < deadline
-        time.sleep(0.002)
-    delay = time.monotonic() + moment.uniform(0, 1.0)
-    while process.poll() is None and (time.monotonic() < delay or (saving and not is_saving(run))):
-        time.sleep(0.0005 if saving else 0.005)
+        time.sleep(0.0005)
+    if not saving:
+        time.sleep(delay)
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    _, err = process.communicate()
+    assert process.returncode == -signal.SIGKILL, f"the run ended before it was killed: {err}"
     return is_saving(run)
 
 

@@ -11,8 +11,9 @@ from nicegan.config import RunConfig
 from nicegan.errors import TrainingError
 from nicegan.machine import Machine
 from nicegan.methods.base import Batch
+from nicegan.processes import Team
 from nicegan.run_folder import RunFolder
-from nicegan.training.health import TRIVIAL_STEPS, Check, CollapseWatch, NotFinite, Watch
+from nicegan.training.health import TRIVIAL_STEPS, Check, CollapseWatch, Mailbox, NotFinite, StopVote, Watch
 from nicegan.training.loop import Run
 from nicegan.training.state import new_state
 from nicegan.training.step import Stepper
@@ -51,6 +52,51 @@ def test_a_number_still_on_its_way_is_read_before_anything_is_saved() -> None:
     with pytest.raises(NotFinite, match="step 4: a loss or gradient of the generator"):
         watch.settle()
     watch.settle()
+
+
+class Arrived:
+    """A GPU's number that has arrived."""
+
+    def synchronize(self) -> None:
+        pass
+
+
+def test_a_gpus_numbers_are_read_two_steps_late_whenever_they_arrive() -> None:
+    mail = Mailbox()
+    mail.pending = [Check(step, "x", torch.tensor(float(step)), Arrived()) for step in (1, 2, 3)]  # pyright: ignore
+    assert [check.step for check in mail.read(2)] == []
+    assert [check.step for check in mail.read(4)] == [1, 2]
+    assert [check.step for check in mail.rest()] == [3]
+    mail.post(5, "y", torch.tensor(5.0))
+    assert [check.step for check in mail.read(5)] == [5], "a CPU's at once"
+
+
+class Pair(Team):
+    """Two processes, of which the other was sent a signal at step 3."""
+
+    size = 2
+    step = 0
+
+    def greatest(self, tensor: torch.Tensor) -> torch.Tensor:
+        self.step += 1
+        return torch.maximum(tensor, torch.tensor(15 if self.step == 3 else 0))
+
+
+def test_one_process_that_is_asked_to_stop_takes_the_other_along() -> None:
+    vote = StopVote(Pair(), torch.device("cpu"))
+    assert [vote.take(step, None) for step in (1, 2, 3, 4)] == [0, 0, 15, 15]
+    alone = StopVote(Team(), torch.device("cpu"))
+    assert [alone.take(1, None), alone.take(2, 2)] == [0, 2]
+
+
+def test_votes_of_steps_that_are_undone_are_forgotten(
+    tiny_run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tiny_run.model_copy(update={"on_nan": "rollback"}), tmp_path / "run", Console(quiet=True))
+    poisoned(run, 5, monkeypatch, times=1)
+    run.vote.mail.pending = [Check(9, "vote", torch.tensor(15), Arrived())]  # pyright: ignore
+    run.train()
+    assert run.vote.mail.pending == []
 
 
 def poisoned(run: Run, step: int, monkeypatch: pytest.MonkeyPatch, times: int) -> None:

@@ -1,0 +1,57 @@
+"""What a score costs beside training steps: process time of one thread, medians of turns.
+
+python benchmarks/scoring.py nicegan-tiny
+python benchmarks/scoring.py nicegan-tiny --features FILE
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+from nicegan.machine import choose_machine, keep_freed_memory
+from nicegan.methods.base import Batch
+from nicegan.recipes import recipe
+from nicegan.training.data import NUM_SCORED
+from nicegan.training.judge import build_judge
+from nicegan.training.state import new_state
+from nicegan.training.step import Stepper
+
+NUM_TURNS, STEPS_A_TURN = 5, 4
+
+
+def noise(count: int, size: tuple[int, int]) -> Batch:
+    return Batch(*(torch.rand(count, 3, *size) * 2 - 1 for _ in "ab"))
+
+
+def seconds(work: Callable[[], object], repeats: int) -> float:
+    start = time.process_time()
+    for _ in range(repeats):
+        work()
+    return (time.process_time() - start) / repeats
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe")
+    parser.add_argument("--features")
+    given = parser.parse_args()
+    keep_freed_memory()
+    config = recipe(given.recipe, device="cpu", num_threads=1, features=given.features)
+    machine = choose_machine(config.device, config.precision, config.num_threads)
+    state = new_state(config, machine.device)
+    step, batch = Stepper(state, config, machine), noise(config.batch_size, config.size)
+    judge = build_judge(config, noise(NUM_SCORED, config.size), machine.device)
+    step(batch)
+    judge.score(state.average)
+    turns = [(seconds(lambda: step(batch), STEPS_A_TURN), seconds(lambda: judge.score(state.average), 1))
+             for _ in range(NUM_TURNS)]  # fmt: skip
+    of_step, of_score = (statistics.median(side) for side in zip(*turns, strict=True))
+    shares = [f"{100 * of_score / (every * of_step):.2f} % at every {every:,} steps" for every in (1000, 150)]
+    print(f"{given.recipe}, {judge.yardstick.words}: step {of_step:.3f} s, score {of_score:.2f} s: {', '.join(shares)}")
+
+
+if __name__ == "__main__":
+    main()
