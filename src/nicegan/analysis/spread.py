@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import NamedTuple
 
-import numpy as np
-
 LEVEL = 0.95  # of the intervals
-ANGLES = 100_001  # at which Student's density is added up
 
 
 class Spread(NamedTuple):
@@ -56,6 +53,8 @@ def spread(values: Sequence[float]) -> Spread:
 
 def difference(of: Spread, to: Spread) -> Difference:
     """The mean of one minus that of another, with Welch's interval: spreads may differ, and are taken to be normal."""
+    from scipy.special import stdtrit
+
     value = of.mean - to.mean
     if of.deviation is None or to.deviation is None:
         return Difference(value, None)
@@ -65,18 +64,8 @@ def difference(of: Spread, to: Spread) -> Difference:
         return Difference(value, 0.0)
     # Welch and Satterthwaite: v^2 / sum(v_i^2 / (n_i - 1))
     freedom = variance**2 / sum(part**2 / (side.num_values - 1) for part, side in zip(parts, (of, to), strict=True))
-    return Difference(value, student_quantile(freedom) * math.sqrt(variance))
-
-
-def student_quantile(freedom: float) -> float:
-    """t such that Student's distribution with these degrees of freedom (1 or more) lies within -t and t at 95 %.
-
-    With t = sqrt(v) tan(a) the density of the angle a is proportional to cos(a)^(v - 1), on a finite range.
-    """
-    angles = np.linspace(0, np.pi / 2, ANGLES)
-    density = np.cos(angles) ** (freedom - 1)
-    below = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
-    return math.sqrt(freedom) * math.tan(np.interp(LEVEL, below / below[-1], angles))
+    quantile = float(stdtrit(freedom, (1 + LEVEL) / 2))  # of Student's distribution
+    return Difference(value, quantile * math.sqrt(variance))
 
 
 def decimals(value: float) -> int:

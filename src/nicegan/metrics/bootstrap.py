@@ -26,7 +26,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-CONFIDENCE = 0.95
 _NORMAL_QUANTILE = 1.959964  # of (1 + 0.95) / 2
 
 

