@@ -107,10 +107,7 @@ def evaluate_model(  # noqa: PLR0913
     for source, target in DIRECTIONS:
         inputs = tests[source]._replace(name=UNTRANSLATED)
         with _shared_folder(team) as folder:
-            drawn = [
-                _translated(name, translator, inputs, target, folder / str(number), watch, team)
-                for number, (name, translator) in enumerate(translators.items())
-            ]
+            drawn = _translated(translators, inputs, target, folder, watch, team)
             found = score_sets(tests[target], drawn, inputs, network, seed=seed, watch=watch, team=team)
         outcomes[f"{source} to {target}"] = found
     return outcomes
@@ -196,14 +193,16 @@ def _similarity(one: ImageSet, source: ImageSet | None, watch: Watch) -> Tensor 
 
 
 def _translated(  # noqa: PLR0913
-    name: str, translator: Translator, inputs: ImageSet, target: DomainName, out: Path, watch: Watch, team: Team
-) -> ImageSet:
-    """The inputs, translated into files at the model's own size."""
-    with watch(f"translating to {target}") as progress:
-        paths = translate_files(
-            translator, [inputs.folder], out, to=target, resize=translator.card.image_size, progress=progress, team=team
-        )
-    return ImageSet(name, out, paths)
+    translators: dict[str, Translator], inputs: ImageSet, target: DomainName, folder: Path, watch: Watch, team: Team
+) -> list[ImageSet]:
+    """The inputs, translated by each into files at the model's own size."""
+    sets = []
+    for number, (name, translator) in enumerate(translators.items()):
+        out, size = folder / str(number), translator.card.image_size
+        with watch(f"translating to {target}") as bar:
+            paths = translate_files(translator, [inputs.folder], out, to=target, resize=size, progress=bar, team=team)
+        sets.append(ImageSet(name, out, paths))
+    return sets
 
 
 def _refuse_same(one: str | os.PathLike[str], other: str | os.PathLike[str] | None) -> None:

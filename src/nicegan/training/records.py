@@ -63,26 +63,39 @@ class MetricsWriter:
 
 
 class Board:
-    """TensorBoard's file: one, however often a run is resumed, with a bounded number of points a curve."""
+    """TensorBoard's file: one, however often a run is resumed, with a bounded number of points a curve.
+
+    Written here and now, not by SummaryWriter: that reopens the file by name in a thread, whose mistakes nobody hears.
+    """
 
     def __init__(self, folder: Path, num_steps: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
         for old in folder.glob("events.out.tfevents.*"):
             old.unlink()
-        self.writer = SummaryWriter(str(folder))
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"events.out.tfevents.{int(time.time()):010}.{platform.node()}.{os.getpid()}"
+        self.records = RecordWriter((folder / name).open("wb"))
+        self._write(file_version="brain.Event:2")
         self.spacing = num_steps / MAX_POINTS
         self.next: dict[str, float] = {}
 
     def add(self, step: int, values: dict[str, float]) -> None:
         """A point of each curve that has none near this step yet."""
-        for name, value in values.items():
-            if step >= self.next.get(name, 0):
-                self.writer.add_scalar(name, value, step)
-                self.next[name] = step + self.spacing
+        new = {name: value for name, value in values.items() if step >= self.next.get(name, 0)}
+        if new:
+            points = [{"tag": name, "simple_value": value} for name, value in new.items()]
+            self._write(step=step, summary={"value": points})
+            self.next |= dict.fromkeys(new, step + self.spacing)
 
     def close(self) -> None:
-        self.writer.close()
+        self.records.close()
+
+    def _write(self, **event: Any) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
+
+        self.records.write(Event(wall_time=time.time(), **event).SerializeToString())
+        self.records.flush()
 
 
 class NoMetrics:
