@@ -142,6 +142,48 @@ def test_a_killed_worker_is_started_again_from_the_last_checkpoint(dataset: Path
     assert [line["step"] for line in timeless(run) if "learning_rate" in line] == list(range(1, 31))
 
 
+ATTEMPT = """
+import os, sys, time
+from pathlib import Path
+from nicegan.processes import joined
+
+there = Path(sys.argv[1])
+if os.environ["RANK"] == "0":
+    while not there.exists():
+        time.sleep(0.01)
+    time.sleep(1)
+else:
+    there.touch()
+with joined() as team:
+    print(team.gathered(team.rank), flush=True)
+    os._exit(0)  # without a goodbye, like one that was killed
+"""
+
+
+def test_a_new_attempt_does_not_look_for_the_dead(tmp_path: Path) -> None:
+    """torchrun's store outlives the processes, and the second to join meets the addresses of the attempt before."""
+    store = torch.distributed.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+    launched = {
+        **ONE_THREAD, "GROUP_WORLD_SIZE": "1", "WORLD_SIZE": "2", "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "MASTER_ADDR": "localhost", "MASTER_PORT": str(store.port),
+    }  # fmt: skip
+    for attempt in "01":
+        workers = [
+            subprocess.Popen(
+                [sys.executable, "-c", ATTEMPT, str(tmp_path / attempt)],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                env={**launched, "TORCHELASTIC_RESTART_COUNT": attempt, "RANK": rank, "LOCAL_RANK": rank},
+            )
+            for rank in "01"
+        ]  # fmt: skip
+        try:
+            answers = [worker.communicate(timeout=60) for worker in workers]
+        finally:
+            for worker in workers:
+                worker.kill()
+        assert [out for out, _ in answers] == ["[0, 1]\n"] * 2, answers
+
+
 def worker_of(launcher: int) -> int:
     """The last of a launcher's own processes that trains."""
     children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -111,9 +112,11 @@ def shortage(config: RunConfig, machine: Machine) -> str | None:
     if free is None or _generous(config) <= free or (need := predict(config, machine)).total <= free:
         return None
     text = f"training will need about {need} and {free / 2**30:.1f} GiB are free"
-    for flag, smaller in _smaller(config):
-        if (enough := predict(smaller, machine)).total <= free:
-            return f"{text}: {flag} would fit ({enough})"
+    smaller = list(_smaller(config))
+    first = bisect_left(smaller, True, key=lambda one: predict(one[1], machine).total <= free)  # noqa: FBT003
+    if first < len(smaller):
+        flag, fits = smaller[first]
+        return f"{text}: {flag} would fit ({predict(fits, machine)})"
     width = config.network.base_channels // 2
     return f"{text}, and no smaller batch or image would fit: try --network.base-channels {width}"
 
