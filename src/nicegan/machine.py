@@ -126,6 +126,9 @@ def peak_bytes(device: torch.device) -> int:
     """The most memory that this process has held: the GPU's, or its own."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    status = Path("/proc/self/status")
+    if status.is_file():  # unlike ru_maxrss, not that of whoever started this process
+        return 1024 * int(next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1])
     if platform.system() == "Windows":
         return process_bytes()
     import resource

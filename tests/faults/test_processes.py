@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 from tests.conftest import write_images
 from tests.end_to_end.test_runs import ONE_THREAD, TINY, nicegan_command, timeless
@@ -162,7 +163,7 @@ with joined() as team:
 
 def test_a_new_attempt_does_not_look_for_the_dead(tmp_path: Path) -> None:
     """torchrun's store outlives the processes, and the second to join meets the addresses of the attempt before."""
-    store = torch.distributed.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+    store = dist.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)  # pyright: ignore[reportPrivateImportUsage]
     launched = {
         **ONE_THREAD, "GROUP_WORLD_SIZE": "1", "WORLD_SIZE": "2", "TORCHELASTIC_USE_AGENT_STORE": "True",
         "MASTER_ADDR": "localhost", "MASTER_PORT": str(store.port),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import resource
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +16,7 @@ from nicegan.bench.turns import Side
 from nicegan.config import RunConfig
 from nicegan.errors import ConfigError
 from nicegan.evaluation.translate import Translator
-from nicegan.machine import choose_machine, keep_freed_memory
+from nicegan.machine import choose_machine, keep_freed_memory, peak_bytes
 from nicegan.methods.base import Batch
 from nicegan.methods.build import build_translation_paths
 from nicegan.model_file import Model, ModelCard
@@ -97,9 +96,7 @@ def convolution(config: RunConfig, precision: str) -> Side:
 
 def peak() -> dict[str, float]:
     """The most memory this process has held; on a GPU, the most that PyTorch allocated there."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        return {"peak_bytes": torch.cuda.max_memory_allocated()}
-    return {"peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+    return {"peak_bytes": peak_bytes(torch.device("cuda" if torch.cuda.is_initialized() else "cpu"))}
 
 
 def _facts_of_step(work: Any, modules: Any) -> dict[str, float]:

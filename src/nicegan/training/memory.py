@@ -109,7 +109,7 @@ def _size(tensors: Iterable[Tensor]) -> int:
 def shortage(config: RunConfig, machine: Machine) -> str | None:
     """What will not fit, and the nearest settings that would; None if all fits or the machine does not tell."""
     free = free_bytes(machine.device)
-    if free is None or _generous(config) <= free or (need := predict(config, machine)).total <= free:
+    if free is None or _generous(config, machine) <= free or (need := predict(config, machine)).total <= free:
         return None
     text = f"training will need about {need} and {free / 2**30:.1f} GiB are free"
     smaller = list(_smaller(config))
@@ -121,13 +121,14 @@ def shortage(config: RunConfig, machine: Machine) -> str | None:
     return f"{text}, and no smaller batch or image would fit: try --network.base-channels {width}"
 
 
-def _generous(config: RunConfig) -> int:
+def _generous(config: RunConfig, machine: Machine) -> int:
     """Bytes that are surely enough, by a rule that takes no seconds: some twice the need of the recipes tried."""
     with torch.device("meta"):
         lasting = _lasting(build_method(config.network, config.loss, config.size))
     network, (height, width) = config.network, config.size
     maps = 16 * (network.blocks + 2)  # as large as the image and base_channels deep
-    return 2**30 + 2 * lasting + 4 * maps * network.base_channels * config.batch_size * height * width
+    own = process_bytes() if machine.device.type == "cpu" else 0
+    return 2**29 + own + 2 * lasting + 4 * maps * network.base_channels * config.batch_size * height * width
 
 
 def _smaller(config: RunConfig) -> Iterator[tuple[str, RunConfig]]:

@@ -45,6 +45,13 @@ def test_the_prediction_is_within_15_percent_of_a_process_that_trains() -> None:
     assert predicted == pytest.approx(measured, rel=0.15)
 
 
+def test_the_peak_is_not_that_of_whoever_started_the_process() -> None:
+    ballast = b"1" * 2**30
+    peak = "import torch; from nicegan.machine import peak_bytes; print(peak_bytes(torch.device('cpu')))"
+    done = subprocess.run([sys.executable, "-c", peak], capture_output=True, text=True, check=True)
+    assert 2**26 < int(done.stdout) < len(ballast)
+
+
 def test_more_pixels_and_images_need_more_and_half_precision_less() -> None:
     def passing(size: int, batch_size: int, machine: Machine = CPU) -> int:
         network = {**recipe("nicegan-tiny").network.model_dump(), **SHALLOW}
@@ -57,29 +64,29 @@ def test_more_pixels_and_images_need_more_and_half_precision_less() -> None:
 
 
 def test_what_does_not_fit_names_what_would(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = recipe("nicegan", batch_size=8, network={**SHALLOW, "base_channels": 32})
-    monkeypatch.setattr(memory, "process_bytes", lambda: 300 << 20)
-    needs: dict[tuple[int, int], memory.Need] = {}
+    config = recipe("nicegan", batch_size=8)
 
-    def known(config: RunConfig, machine: Machine) -> memory.Need:
-        key = config.batch_size, config.size[0]
-        needs[key] = needs.get(key) or predict(config, machine)
-        return needs[key]
+    def need(config: RunConfig, machine: Machine = CPU) -> memory.Need:
+        return memory.Need(2**30, 100 * config.batch_size * config.size[0] * config.size[1])
 
     def said(free: int) -> str:
         monkeypatch.setattr(memory, "free_bytes", lambda device: free)
         return memory.shortage(config, CPU) or ""
 
-    monkeypatch.setattr(memory, "predict", known)
-    needed = known(config, CPU).total
-    assert f"need about {needed / 2**30:.1f} GiB and {(needed - 1) / 2**30:.1f} GiB are free" in said(needed - 1)
-    assert "--batch-size 4 would fit" in said(needed - 1)
-    half = needs[4, 256].total
-    assert "--batch-size 4 would fit" in said(half)
-    assert "--batch-size 2 would fit" in said(half - 1)
-    smaller = known(config.model_copy(update={"batch_size": 1, "image_size": (144, 144)}), CPU).total
-    assert "--image-size 144 --batch-size 1 would fit" in said(smaller)
-    assert "try --network.base-channels 16" in said(1 << 20)
+    def fits(batch_size: int, side: int) -> str:
+        return said(need(config.model_copy(update={"batch_size": batch_size, "image_size": (side, side)})).total)
+
+    monkeypatch.setattr(memory, "predict", need)
+    assert said(2**30) == (
+        "training will need about 1.0 GiB and 1.0 GiB are free, and no smaller batch or image would fit: "
+        "try --network.base-channels 32"
+    )
+    assert "--batch-size 4 would fit (1.0 GiB)" in fits(4, 256)
+    assert "--batch-size 2 would fit" in said(need(config.model_copy(update={"batch_size": 4})).total - 1)
+    assert "--batch-size 1 would fit" in fits(1, 256)
+    assert "--image-size 192 --batch-size 1 would fit" in fits(1, 192)
+    assert "--image-size 144 --batch-size 1 would fit" in fits(1, 144)
+    assert "--image-size 108 --batch-size 1 would fit" in fits(1, 140)
 
 
 def test_what_fits_is_not_mentioned(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +96,7 @@ def test_what_fits_is_not_mentioned(monkeypatch: pytest.MonkeyPatch) -> None:
     assert memory.shortage(recipe("nicegan", batch_size=8), CPU) is None
 
 
-@pytest.mark.parametrize("name", ["nicegan", "nicegan-star", "nicegan-tiny"])
+@pytest.mark.parametrize("name", ["nicegan", "nicegan-tiny"])
 def test_the_quick_rule_is_on_the_safe_side(name: str) -> None:
     config = recipe(name, batch_size=4)
-    assert memory._generous(config) > predict(config, CPU).total
+    assert memory._generous(config, CPU) > predict(config, CPU).total

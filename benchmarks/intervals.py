@@ -1,0 +1,100 @@
+"""How often intervals hold the truth, and how often two sets are told apart: samples drawn again and again.
+
+python benchmarks/intervals.py REAL OTHER --features FILE
+
+REAL and OTHER are folders of some hundred images each. The truth is the mean of all trials.
+"""
+
+import argparse
+import statistics
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from nicegan.data.folders import require_images
+from nicegan.evaluation.features import cached_features
+from nicegan.evaluation.measure import Measured, Score, choose_halves, measure
+from nicegan.feature_network import load_feature_network
+
+
+class Setting(NamedTuple):
+    """How many real images and how many drawn ones; of these, what share shows the other kind."""
+
+    words: str
+    num_real: int
+    num_drawn: int
+    share: float
+
+
+SETTINGS = (
+    Setting("real / other", 100, 100, 1.0),
+    Setting("real / real with 20 % other", 100, 100, 0.2),
+    Setting("140 real / 50 real with 20 % other", 140, 50, 0.2),
+    Setting("real / other images of the real kind", 100, 100, 0.0),
+)
+
+
+class Trials:
+    """Draws samples of features and measures them."""
+
+    def __init__(self, real: Tensor, other: Tensor) -> None:
+        self.real, self.other = real, other
+
+    def measured(self, setting: Setting, shares: tuple[float, ...], trial: int) -> list[Measured]:
+        """One set of real images against a drawn set for each share."""
+        random = torch.Generator().manual_seed(trial)
+        of_real = iter(self.real[torch.randperm(len(self.real), generator=random)].split(1))
+        of_other = iter(self.other[torch.randperm(len(self.other), generator=random)].split(1))
+
+        def take(count: int, share: float) -> Tensor:
+            strangers = round(share * count)
+            return torch.cat(
+                [next(of_other) for _ in range(strangers)] + [next(of_real) for _ in range(count - strangers)]
+            )
+
+        real = take(setting.num_real, 0)
+        drawn = [take(setting.num_drawn, share) for share in shares]
+        found = []
+        for place, one in enumerate(drawn):
+            choice = choose_halves(
+                len(real), len(one), real.shape[1], seed=trial, drawn_seed=trial + 10**6 * (1 + place)
+            )
+            found.append(measure(real, one, None, choice, trial))
+        return found
+
+
+def coverage(scores: list[Score]) -> str:
+    """How many of the intervals hold the mean value, and their width over 1.96 deviations of the values."""
+    truth = statistics.mean(score.value for score in scores)
+    held = sum(score.low <= truth <= score.high for score in scores if score.low is not None and score.high is not None)
+    reach = statistics.mean(score.reach or 0 for score in scores)
+    return f"{held / len(scores):.0%} | {reach / (1.96 * statistics.stdev(score.value for score in scores)):.2f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("real", type=Path)
+    parser.add_argument("other", type=Path)
+    parser.add_argument("--features", required=True)
+    parser.add_argument("--trials", type=int, default=200)
+    given = parser.parse_args()
+    network = load_feature_network(given.features, None, "cpu")
+    trials = Trials(*(cached_features(require_images(folder), network) for folder in (given.real, given.other)))
+    print(f"{len(trials.real)} real images, {len(trials.other)} others, {given.trials} trials a row\n")
+    print("| real / drawn | FD holds | width | KD holds | width |\n|---|---|---|---|---|")
+    for setting in SETTINGS:
+        rows = [trials.measured(setting, (setting.share,), trial)[0].scores() for trial in range(given.trials)]
+        cells = " | ".join(coverage([row[name] for row in rows]) for name in ("frechet", "kernel"))
+        print(f"| {setting.words} | {cells} |", flush=True)
+    for shares in ((0.2, 0.2), (0.2, 0.35)):
+        pairs = [trials.measured(SETTINGS[1], shares, trial) for trial in range(given.trials)]
+        differences = [one.minus(other) for one, other in pairs]
+        told = {name: sum(not found[name].holds_zero() for found in differences) for name in differences[0]}
+        words = ", ".join(f"{name} {count / given.trials:.0%}" for name, count in told.items())
+        print(f"\n{shares[0]:.0%} against {shares[1]:.0%} other, told apart: {words}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
