@@ -20,7 +20,7 @@ from nicegan.feature_network import load_feature_network
 
 
 class Setting(NamedTuple):
-    """How many real images and how many drawn ones; of these, what share shows the other kind."""
+    """How many real images and how many drawn ones; each of these is of the other kind with probability `share`."""
 
     words: str
     num_real: int
@@ -49,7 +49,7 @@ class Trials:
         of_other = iter(self.other[torch.randperm(len(self.other), generator=random)].split(1))
 
         def take(count: int, share: float) -> Tensor:
-            strangers = round(share * count)
+            strangers = int((torch.rand(count, generator=random) < share).sum())
             return torch.cat(
                 [next(of_other) for _ in range(strangers)] + [next(of_real) for _ in range(count - strangers)]
             )

@@ -6,13 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from nicegan.atomic import write_atomically
 from nicegan.config import CHANGEABLE, RunConfig, differences
-from nicegan.errors import ConfigError
+from nicegan.errors import ConfigError, TrainingError
 
 Metrics = list[dict[str, float]]
+FORMAT_VERSION = 1  # of config.json
 
 
 class RunFolder:
@@ -28,6 +30,7 @@ class RunFolder:
         self.best = root / "best"
         self.model = root / "model.safetensors"
         self.problem = root / "problem.json"
+        self.lock = FileLock(root / ".lock", timeout=0, is_singleton=True)  # one for all of this process
 
     def read_description(self) -> dict[str, Any]:
         """The content of config.json: the configuration, and what it first ran on.
@@ -39,8 +42,10 @@ class RunFolder:
             raise ConfigError(f"{self.root} is not a run folder: it has no config.json")
         try:
             description = json.loads(self.config.read_text(encoding="utf-8"))
+            if (version := description.get("format_version", 1)) > FORMAT_VERSION:
+                raise ConfigError(f"{self.config} was written by a newer nicegan (format {version}): update nicegan")
             RunConfig.model_validate(description["config"])
-        except (ValueError, KeyError, TypeError, OSError) as problem:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as problem:
             detail = problem.errors()[0]["msg"] if isinstance(problem, ValidationError) else problem
             raise ConfigError(f"{self.config} cannot be read: {detail}; put a copy of it back") from None
         return description
@@ -50,10 +55,10 @@ class RunFolder:
         return RunConfig.model_validate(self.read_description()["config"])
 
     def check(self, config: RunConfig) -> None:
-        """Whether a run of this configuration may use the folder, new or continued.
+        """Whether a run of this configuration may use the folder, new or continued; a continued one is locked.
 
         Raises:
-            ConfigError: the folder holds another run, or other files.
+            ConfigError: the folder holds another run, a run that another process trains, or other files.
         """
         if self.config.is_file():
             changed = differences(self.read_config(), config)
@@ -61,26 +66,66 @@ class RunFolder:
             if fixed:
                 rows = "\n".join(f"  {name}: {old} there, {new} asked for" for name, (old, new) in fixed.items())
                 raise ConfigError(f"{self.root} holds a run with another configuration; choose another --out\n{rows}")
-        elif self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+            self.hold()
+        elif self.root.exists() and (not self.root.is_dir() or any(map(is_strange, self.root.iterdir()))):
             raise ConfigError(f"{self.root} exists and is not a run folder; choose another --out")
 
     def claim(self, config: RunConfig, origin: dict[str, Any]) -> None:
-        """Make this the folder of the run; a continued run keeps its first origin and notes each further one.
+        """Make this the folder of the run, and keep other processes out.
+
+        A continued run keeps its first origin and notes each further one.
 
         Raises:
             ConfigError: as `check`, or the folder cannot be written.
         """
         self.check(config)
-        description = {"format_version": 1, "config": config.model_dump(mode="json"), **origin}
+        description = {"format_version": FORMAT_VERSION, "config": config.model_dump(mode="json"), **origin}
         if self.config.is_file():
             before = self.read_description()
             description = {**before, "config": description["config"], "resumed": [*before.get("resumed", []), origin]}
         try:
-            for folder in (self.root, self.samples, self.checkpoints):
-                folder.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(parents=True, exist_ok=True)
+            self.hold()
             write_atomically(self.config, (json.dumps(description, indent=1) + "\n").encode())
         except OSError as problem:
             raise ConfigError(f"cannot write the run folder {self.root}: {problem.strerror}") from None
+
+    def hold(self) -> None:
+        """Keep other processes from training here until `release`, or until this one ends.
+
+        Raises:
+            ConfigError: another process trains here.
+        """
+        try:
+            if not self.lock.is_locked:
+                self.lock.acquire()
+        except Timeout:
+            raise ConfigError(f"another process trains in {self.root}: stop it, or wait until it has ended") from None
+        except NotImplementedError:  # a file system that knows no locks
+            pass
+
+    def release(self) -> None:
+        """Let others in."""
+        self.lock.release(force=True)
+
+    def require(self) -> None:
+        """Raise TrainingError if the run's folder has gone: nobody could go on with what is written into a new one."""
+        if not self.config.is_file():
+            raise TrainingError(f"the run folder {self.root} has vanished; put it back and go on with --resume")
+
+    def sweep(self) -> None:
+        """Remove what kills left of files that were being written; for whoever holds the folder."""
+        for path in (self.config, self.metrics, self.latest, self.best, self.model, self.problem):
+            for leftover in self.root.glob(f".{path.name}.*"):
+                leftover.unlink(missing_ok=True)
+
+    def read_rollbacks(self) -> int:
+        """How often the run has gone back because of wrong numbers, by its last problem.json."""
+        try:
+            count = json.loads(self.problem.read_text(encoding="utf-8"))["rollbacks"]
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            return 0
+        return count if isinstance(count, int) else 0
 
     def read_metrics(self) -> Metrics:
         """All lines of all metrics files; what a crash cut short is left out."""
@@ -98,12 +143,18 @@ class RunFolder:
 
     def set_metrics_aside(self) -> None:
         """Make room for a new metrics.jsonl."""
-        self.metrics.rename(self.root / f"metrics.{len(self._metrics_files())}.jsonl")
+        numbers = [int(path.suffixes[0][1:]) for path in self._metrics_files() if path != self.metrics]
+        self.metrics.rename(self.root / f"metrics.{max(numbers, default=0) + 1}.jsonl")
 
     def _metrics_files(self) -> list[Path]:
         """In order of their steps: metrics.1.jsonl, metrics.2.jsonl ..., metrics.jsonl."""
-        aside = sorted(self.root.glob("metrics.*.jsonl"), key=lambda path: (len(path.name), path.name))
+        aside = sorted(self.root.glob("metrics.[0-9]*.jsonl"), key=lambda path: (len(path.name), path.name))
         return [*aside, *([self.metrics] if self.metrics.is_file() else [])]
+
+
+def is_strange(path: Path) -> bool:
+    """Whether a file is none that a kill may have left of a run about to begin."""
+    return path.name != ".lock" and not path.name.startswith(".config.json.")
 
 
 def read_lines(path: Path) -> Metrics:
@@ -112,7 +163,7 @@ def read_lines(path: Path) -> Metrics:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             values = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             break
         if not isinstance(values, dict) or not isinstance(values.get("step"), int):
             break
@@ -124,6 +175,6 @@ def pointed_at(pointer: Path) -> Path | None:
     """The checkpoint that `latest` or `best` names; None if it names none that is there."""
     try:
         place = pointer.parent / json.loads(pointer.read_text(encoding="utf-8"))["checkpoint"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
     return place if place.is_dir() else None

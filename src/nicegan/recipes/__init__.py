@@ -33,7 +33,7 @@ RECIPES: dict[str, RunConfig] = {
         average_decay=0.99,
         sample_every=150,
         checkpoint_every=150,
-        score_every=150,
+        score_every=200,
     ),
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from nicegan.shapes import Terms
 TRIVIAL_LOSS = 0.5  # of a least-squares head that answers 1/2 to everything: (1 - 1/2)^2 + (1/2)^2
 NEAR_TRIVIAL = 0.02
 TRIVIAL_STEPS = 100  # logged steps in a row
+MOST_NAMED = 3  # terms in a message; problem.json has all
 DELAY_STEPS = 2  # a GPU is rarely further behind
 
 
@@ -29,16 +29,18 @@ class NotFinite(Exception):  # noqa: N818 - an event that the loop answers, not 
     """
 
     def __init__(self, step: int, where: list[str]) -> None:
-        super().__init__(f"step {step}: {', '.join(where)} is not a finite number")
+        more = f" and {len(where) - MOST_NAMED} more" if len(where) > MOST_NAMED else ""
+        verb = "are no finite numbers" if len(where) > 1 else "is not a finite number"
+        super().__init__(f"step {step}: {', '.join(where[:MOST_NAMED])}{more} {verb}")
         self.step, self.where = step, where
 
 
 class Check(NamedTuple):
-    """A number on its way from the device to whoever must know it."""
+    """Numbers on their way from the device to whoever must know them."""
 
     step: int
-    what: str
-    number: Tensor
+    names: list[str]
+    numbers: Tensor
     arrived: torch.cuda.Event | None
 
 
@@ -52,10 +54,10 @@ class Mailbox:
     def __init__(self) -> None:
         self.pending: list[Check] = []
 
-    def post(self, step: int, what: str, number: Tensor) -> None:
-        """Send off a number."""
-        arrived = torch.cuda.Event() if number.is_cuda else None
-        self.pending.append(Check(step, what, number.to("cpu", non_blocking=True), arrived))
+    def post(self, step: int, names: list[str], numbers: Tensor) -> None:
+        """Send off a number for each name, (n,)."""
+        arrived = torch.cuda.Event() if numbers.is_cuda else None
+        self.pending.append(Check(step, names, numbers.to("cpu", non_blocking=True), arrived))
         if arrived:
             arrived.record()
 
@@ -95,11 +97,11 @@ class Watch:
         """
         gradients = [parameter.grad for parameter in phase.parameters() if parameter.grad is not None]
         losses = torch.stack([term.detach().float() for term in terms.values()])
-        number = self.team.sum(get_total_norm([losses, *gradients]))
-        if number.is_cuda:
-            self.mail.post(step, phase.name, number)
+        numbers = self.team.sum(torch.cat([losses, get_total_norm(gradients)[None]]))
+        if numbers.is_cuda:
+            self.mail.post(step, [f"{phase.name}/{name}" for name in terms] + [norm_of(phase)], numbers)
             self._examine(self.mail.read(step))
-        elif not math.isfinite(number.item()):
+        elif not numbers.isfinite().all():
             raise NotFinite(step, culprits(phase, terms))
 
     def settle(self) -> None:
@@ -108,9 +110,10 @@ class Watch:
 
     def _examine(self, checks: Iterator[Check]) -> None:
         for check in checks:
-            if not math.isfinite(check.number.item()):
+            fine = check.numbers.isfinite().tolist()
+            if not all(fine):
                 self.mail.pending.clear()
-                raise NotFinite(check.step, [f"a loss or gradient of the {check.what}"])
+                raise NotFinite(check.step, [name for name, ok in zip(check.names, fine, strict=True) if not ok])
 
 
 class StopVote:
@@ -126,9 +129,9 @@ class StopVote:
         if self.team.size == 1:
             self.signal_number = signal_number or 0
         else:
-            mine = torch.tensor(signal_number or 0, device=self.device)
-            self.mail.post(step, "vote", self.team.greatest(mine))
-            self.signal_number = max(self.signal_number, *(int(vote.number) for vote in self.mail.read(step)), 0)
+            mine = torch.tensor([signal_number or 0], device=self.device)
+            self.mail.post(step, ["vote"], self.team.greatest(mine))
+            self.signal_number = max(self.signal_number, *(int(vote.numbers) for vote in self.mail.read(step)), 0)
         return self.signal_number
 
 
@@ -140,9 +143,12 @@ def culprits(phase: Phase, terms: Terms) -> list[str]:
         for name, parameter in phase.named_parameters()
         if parameter.grad is not None and not torch.isfinite(parameter.grad).all()
     )
-    return (
-        wrong or [name for name, _ in zip(gradients, range(3), strict=False)] or [f"norm of {phase.name}'s gradients"]
-    )
+    return wrong or [name for name, _ in zip(gradients, range(3), strict=False)] or [norm_of(phase)]
+
+
+def norm_of(phase: Phase) -> str:
+    """What is wrong where every gradient is finite and their norm is not, or where a GPU tells no more."""
+    return f"norm of {phase.name}'s gradients"
 
 
 class CollapseWatch:
@@ -150,15 +156,14 @@ class CollapseWatch:
 
     def __init__(self, weight: float) -> None:
         self.trivial = weight * TRIVIAL_LOSS
-        self.streaks: dict[str, int] = {}
 
-    def look(self, values: dict[str, float]) -> str | None:
-        """The warning, at the logged step at which it is due."""
+    def look(self, values: dict[str, float], streaks: dict[str, int]) -> str | None:
+        """The warning, at the logged step at which it is due; `streaks` counts such steps in a row."""
         for name, value in values.items():
             if name.startswith("discriminator/") and self.trivial > 0:
                 near = abs(value - self.trivial) < NEAR_TRIVIAL * self.trivial
-                self.streaks[name] = self.streaks.get(name, 0) + 1 if near else 0
-                if self.streaks[name] == TRIVIAL_STEPS:
+                streaks[name] = streaks.get(name, 0) + 1 if near else 0
+                if streaks[name] == TRIVIAL_STEPS:
                     return (
                         f"{name} has stayed at {self.trivial:g}, the loss of guessing, for {TRIVIAL_STEPS} logged "
                         "steps: the discriminator may have collapsed; a smaller --optimizer.learning-rate may help"

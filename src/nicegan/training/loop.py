@@ -16,7 +16,6 @@ from nicegan.config import RunConfig
 from nicegan.data.stream import Shard
 from nicegan.errors import TrainingError
 from nicegan.machine import choose_machine, keep_freed_memory, make_deterministic, peak_bytes
-from nicegan.model_file import ModelCard, save_model
 from nicegan.processes import ALONE, Team, joined
 from nicegan.run_folder import RunFolder
 from nicegan.shapes import Terms
@@ -24,20 +23,11 @@ from nicegan.training.data import TrainingData
 from nicegan.training.health import CollapseWatch, NotFinite, StopVote
 from nicegan.training.interrupt import StopRequest
 from nicegan.training.judge import build_judge
+from nicegan.training.keeper import Keeper
 from nicegan.training.memory import shortage
 from nicegan.training.records import MetricsWriter, NoMetrics, ProgressLine, describe_origin, say, summarised
 from nicegan.training.samples import save_grid
-from nicegan.training.state import (
-    Best,
-    load_checkpoint,
-    new_state,
-    point_to,
-    pointed_at,
-    prune,
-    save_checkpoint,
-    standing,
-    sweep,
-)
+from nicegan.training.state import Best, load_checkpoint, new_state, standing
 from nicegan.training.step import Stepper, mean_terms
 
 
@@ -67,6 +57,8 @@ class Run:
         self.machine = team.each(lambda: choose_machine(config.device, config.precision, config.num_threads))
         self.data = team.first_here(self._open_data)
         self.judge = team.first_here(lambda: build_judge(config, self.data.scored, self.machine.device))
+        images = "training images" if self.data.without_test else "test images"
+        self.keeper = Keeper(self.folder, config, f"smallest {self.judge.yardstick.words} of translated {images}")
         team.first(lambda: self.folder.claim(config, describe_origin(str(self.machine), team.size)))
         if warning := shortage(config, self.machine):
             say(self.console, f"warning: {warning}")
@@ -98,6 +90,7 @@ class Run:
         finally:
             self.metrics.close()
             self.data.close()
+            self.folder.release()
         self._conclude(signal_number)
         return Outcome(self.folder.root, self.state.step, 128 + signal_number if signal_number else 0)
 
@@ -133,7 +126,7 @@ class Run:
 
     def _log(self, terms: Terms, line: ProgressLine) -> None:
         values = mean_terms(terms, self.team)
-        if warning := self.collapse.look(values):
+        if warning := self.collapse.look(values, self.state.streaks):
             say(self.console, f"warning: {warning}")
         rate = self.state.optimizers[0].param_groups[0]["lr"]
         speed = line.images_per_second(self.state.step)
@@ -155,36 +148,9 @@ class Run:
         return True
 
     def _save(self) -> None:
-        """Write a checkpoint, point at it, and remove old ones."""
         self.state.position = self.data.position()
-        self.team.first(self._write_checkpoint)
+        self.team.first(lambda: self.keeper.save(self.state))
         self.saved_step = self.state.step
-
-    def _write_checkpoint(self) -> None:
-        folder = self.folder
-        place = save_checkpoint(folder.checkpoints, self.state)
-        point_to(folder.latest, place, "the newest")
-        if not self._publish(place) and not folder.model.exists():  # a run without a best one yet gets this
-            save_model(folder.model, self.card(), self.state.average)
-        prune(folder.checkpoints, self.config.keep, {place, pointed_at(folder.best)})
-
-    def _publish(self, place: Path) -> bool:
-        """If the checkpoint at `place` is the best one, point at it, and make its averaged networks the model."""
-        best = self.state.best
-        if best is None or best.step != self.state.step:
-            return False
-        images = "training" if self.data.without_test else "test"
-        save_model(self.folder.model, self.card(), self.state.average)
-        why = f"smallest {self.judge.yardstick.words} of translated {images} images"
-        point_to(self.folder.best, place, why, score=best.score)
-        return True
-
-    def card(self) -> ModelCard:
-        """What the model file says of itself."""
-        config = self.config
-        return ModelCard(
-            network=config.network, image_size=config.size, step=self.state.step, origin=f"recipe {config.recipe}"
-        )
 
     def _begin(self) -> None:
         """The state before the first step."""
@@ -194,41 +160,46 @@ class Run:
 
     def _restore(self) -> None:
         """Go on where the run in the folder stands; finish what a kill between a checkpoint and its pointers left."""
-        place = self.team.first(self._tidy)
-        if place is None:
-            return
-        self.team.first_here(lambda: load_checkpoint(place, self.state))
-        self.data.restore(self.state.position)
-        self.saved_step = self.state.step
-        self.team.first(lambda: self._publish(place))
-
-    def _tidy(self) -> Path | None:
-        sweep(self.folder.checkpoints)
-        return standing(self.folder.latest, self.folder.checkpoints)
+        place = self.team.first(self.keeper.find)
+        if place is not None:
+            self.team.first_here(lambda: load_checkpoint(place, self.state))
+            self.data.restore(self.state.position)
+            self.saved_step = self.state.step
+            self.team.first(lambda: self.keeper.publish(self.state, place))
+        # Gone back since that checkpoint: the images that follow are others.
+        self.state.rollbacks = max(self.state.rollbacks, self.team.first(self.folder.read_rollbacks))
 
     def _recover(self, problem: NotFinite) -> None:
         """Write down what went wrong; go back to the last checkpoint if that is wanted, else stop."""
-        config, rollbacks = self.config, self.state.rollbacks
         seen = [name for names in self.team.gathered(problem.where) for name in names]
         problem = NotFinite(problem.step, list(dict.fromkeys(seen)))
         files = self._files_of(problem.step)
-        place = self.team.first(lambda: self._write_problem(problem, files))
-        kept = f"the last checkpoint is {place}" if place else "no checkpoint was written yet"
-        if config.on_nan == "stop" or rollbacks >= config.max_rollbacks:
-            way_out = "start a new --out with a smaller --optimizer.learning-rate or --precision float32"
-            names = f"{self.folder.problem} names the images"
-            self.team.first(lambda: fail(f"{problem}; {kept}, and {names}. Go on with --on-nan rollback, or {way_out}"))
+        goes_back = self.config.on_nan == "rollback" and self.state.rollbacks < self.config.max_rollbacks
+        rollbacks = self.state.rollbacks + goes_back
+        place = self.team.first(lambda: self._write_problem(problem, files, rollbacks))
+        if not goes_back:
+            self.team.first(lambda: fail(self._epitaph(problem, place)))
         self.vote.mail.pending.clear()
         for optimizer in self.state.optimizers:
             optimizer.zero_grad(set_to_none=True)
         if place is None:
             self._begin()
         self._restore()
-        self.state.rollbacks = rollbacks + 1
         self.metrics.close()
         self.metrics = self._open_metrics()
-        back = f"back to step {self.state.step} and on with other images ({rollbacks + 1} of {config.max_rollbacks})"
-        say(self.console, f"{problem}; {back}")
+        count = f"{rollbacks} of {self.config.max_rollbacks}"
+        say(self.console, f"{problem}; back to step {self.state.step} and on with other images ({count})")
+
+    def _epitaph(self, problem: NotFinite, place: Path | None) -> str:
+        """What went wrong, what is left, and what to do."""
+        kept = f"the last checkpoint is {place}" if place else "no checkpoint was written yet"
+        names = f"{self.folder.problem} names the images"
+        way_out = "start a new --out with a smaller --optimizer.learning-rate or --precision float32"
+        if self.config.on_nan == "rollback":
+            way_out = f"It went back {self.state.rollbacks} times already (--max-rollbacks): {way_out}"
+        else:
+            way_out = f"Go on with --on-nan rollback, or {way_out}"
+        return f"{problem}; {kept}, and {names}. {way_out}"
 
     def _files_of(self, step: int) -> dict[str, list[str]]:
         """The images of a step, counted from 1, of all processes."""
@@ -237,9 +208,9 @@ class Run:
         everyones = self.team.gathered(self.team.each(lambda: self.data.names(drawn, state.rollbacks)))
         return {domain: [name for names in everyones for name in names[domain]] for domain in "AB"}
 
-    def _write_problem(self, problem: NotFinite, files: dict[str, list[str]]) -> Path | None:
+    def _write_problem(self, problem: NotFinite, files: dict[str, list[str]], rollbacks: int) -> Path | None:
         """problem.json; returns where the run last stood."""
-        facts = {"step": problem.step, "where": problem.where, "files": files, "rollbacks": self.state.rollbacks}
+        facts = {"step": problem.step, "where": problem.where, "files": files, "rollbacks": rollbacks}
         write_atomically(self.folder.problem, (json.dumps(facts, indent=1) + "\n").encode())
         return standing(self.folder.latest, self.folder.checkpoints)
 

@@ -40,7 +40,7 @@ _UNREADABLE = (  # what reading a damaged checkpoint raises
     pickle.UnpicklingError,
     SafetensorError,
 )
-FORMAT_VERSION = 3  # 1 knew no rollbacks; 2 no patience and no position in the data
+FORMAT_VERSION = 3  # 1 knew no rollbacks; 2 no patience, no streaks and no position in the data
 
 
 @dataclass
@@ -64,6 +64,7 @@ class TrainingState:
     best: Best | None = None
     num_worse: int = 0  # scores since the best one
     rollbacks: int = 0
+    streaks: dict[str, int] = field(default_factory=dict)  # logged steps in which a head's loss was that of guessing
     position: dict[str, Any] = field(default_factory=dict)  # in the data, where it does not follow from the step
 
     def tensors(self) -> dict[str, Tensor]:
@@ -82,6 +83,7 @@ class TrainingState:
             "step": self.step,
             "drawn": self.drawn,
             "rollbacks": self.rollbacks,
+            "streaks": self.streaks,
             "position": self.position,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "best": None if self.best is None else (self.best.step, self.best.score),
@@ -93,7 +95,7 @@ class TrainingState:
     def restore(self, tensors: dict[str, Tensor], memory: dict[str, Any]) -> None:
         """Become the run that was saved."""
         own = self.tensors()
-        if set(own) != set(tensors):
+        if {name: tensor.shape for name, tensor in own.items()} != {name: t.shape for name, t in tensors.items()}:
             raise CheckpointError("the checkpoint's weights are of other networks than the run's configuration says")
         with torch.no_grad():
             for name, tensor in own.items():
@@ -103,6 +105,7 @@ class TrainingState:
         self.step = memory["step"]
         self.drawn = memory.get("drawn", self.step * self.images_per_step)
         self.rollbacks = memory["rollbacks"]
+        self.streaks = memory["streaks"]
         self.position = memory["position"]
         self.num_worse = memory["num_worse"]
         self.best = None if memory["best"] is None else Best(*memory["best"])
@@ -139,7 +142,7 @@ def checkpoint_name(step: int) -> str:
 
 def save_checkpoint(folder: Path, state: TrainingState) -> Path:
     """Write the state below `folder`, whole or not at all; returns where."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     place = folder / checkpoint_name(state.step)
     beside = folder / f".{place.name}.{os.getpid()}"
     shutil.rmtree(beside, ignore_errors=True)
@@ -171,12 +174,13 @@ def load_checkpoint(place: Path, state: TrainingState) -> None:
             raise CheckpointError(f"{place} was written by a newer nicegan (format {memory['format_version']})")
         state.restore(load_file(place / "weights.safetensors"), migrated(memory))
     except _UNREADABLE as problem:
-        raise CheckpointError(f"checkpoint {place} cannot be read: {problem}") from None
+        way_out = "remove its folder to go on from the one before"
+        raise CheckpointError(f"checkpoint {place} cannot be read: {problem}; {way_out}") from None
 
 
 def migrated(memory: dict[str, Any]) -> dict[str, Any]:
     """What an older format saved, as the present one would have."""
-    return {"rollbacks": 0, "position": {}, "num_worse": 0, **memory}
+    return {"rollbacks": 0, "streaks": {}, "position": {}, "num_worse": 0, **memory}
 
 
 def point_to(pointer: Path, place: Path, why: str, **facts: Any) -> None:

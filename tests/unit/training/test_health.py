@@ -46,10 +46,10 @@ def test_a_wrong_gradient_behind_finite_losses_is_named(tiny_run: RunConfig, bat
 def test_a_number_still_on_its_way_is_read_before_anything_is_saved() -> None:
     watch = Watch()
     watch.mail.pending = [
-        Check(3, "generator", torch.tensor(1.0), None),
-        Check(4, "generator", torch.tensor(torch.inf), None),
+        Check(3, ["generator/A/cycle", "generator/A/local"], torch.tensor([1.0, 2.0]), None),
+        Check(4, ["generator/A/cycle", "generator/A/local"], torch.tensor([1.0, torch.inf]), None),
     ]
-    with pytest.raises(NotFinite, match="step 4: a loss or gradient of the generator"):
+    with pytest.raises(NotFinite, match="step 4: generator/A/local is not a finite number"):
         watch.settle()
     watch.settle()
 
@@ -63,11 +63,11 @@ class Arrived:
 
 def test_a_gpus_numbers_are_read_two_steps_late_whenever_they_arrive() -> None:
     mail = Mailbox()
-    mail.pending = [Check(step, "x", torch.tensor(float(step)), Arrived()) for step in (1, 2, 3)]  # pyright: ignore
+    mail.pending = [Check(step, ["x"], torch.tensor([float(step)]), Arrived()) for step in (1, 2, 3)]  # pyright: ignore
     assert [check.step for check in mail.read(2)] == []
     assert [check.step for check in mail.read(4)] == [1, 2]
     assert [check.step for check in mail.rest()] == [3]
-    mail.post(5, "y", torch.tensor(5.0))
+    mail.post(5, ["y"], torch.tensor([5.0]))
     assert [check.step for check in mail.read(5)] == [5], "a CPU's at once"
 
 
@@ -94,7 +94,7 @@ def test_votes_of_steps_that_are_undone_are_forgotten(
 ) -> None:
     run = Run(tiny_run.model_copy(update={"on_nan": "rollback"}), tmp_path / "run", Console(quiet=True))
     poisoned(run, 5, monkeypatch, times=1)
-    run.vote.mail.pending = [Check(9, "vote", torch.tensor(15), Arrived())]  # pyright: ignore
+    run.vote.mail.pending = [Check(9, ["vote"], torch.tensor([15]), Arrived())]  # pyright: ignore
     run.train()
     assert run.vote.mail.pending == []
 
@@ -144,14 +144,24 @@ def test_it_does_not_go_back_for_ever(tiny_run: RunConfig, tmp_path: Path, monke
     config = tiny_run.model_copy(update={"on_nan": "rollback", "max_rollbacks": 2})
     run = Run(config, tmp_path / "run", Console(quiet=True))
     poisoned(run, 5, monkeypatch, times=9)
-    with pytest.raises(TrainingError, match="step 5"):
+    with pytest.raises(TrainingError, match="step 5.*It went back 2 times already"):
         run.train()
+    again = Run(config, tmp_path / "run", Console(quiet=True))
+    assert (again.state.step, again.state.rollbacks) == (3, 2), "a resume does not forget"
+    poisoned(again, 5, monkeypatch, times=9)
+    with pytest.raises(TrainingError, match="step 5.*It went back 2 times already"):
+        again.train()
     assert json.loads((tmp_path / "run/problem.json").read_text())["rollbacks"] == 2
 
 
+def test_a_message_names_a_few_terms() -> None:
+    assert str(NotFinite(7, list("abcde"))) == "step 7: a, b, c and 2 more are no finite numbers"
+
+
 def test_a_collapsed_discriminator_is_mentioned_once_and_a_working_one_never() -> None:
-    watch, working = CollapseWatch(weight=1.0), CollapseWatch(weight=1.0)
-    warnings = [watch.look({"discriminator/A/cam": 0.501, "generator/A/cycle": 0.5}) for _ in range(3 * TRIVIAL_STEPS)]
+    watch, streaks, well = CollapseWatch(weight=1.0), {}, {}
+    values = {"discriminator/A/cam": 0.501, "generator/A/cycle": 0.5}
+    warnings = [watch.look(values, streaks) for _ in range(3 * TRIVIAL_STEPS)]
     assert [warning for warning in warnings if warning] == [warnings[TRIVIAL_STEPS - 1]]
     assert "discriminator/A/cam has stayed at 0.5" in str(warnings[TRIVIAL_STEPS - 1])
-    assert not any(working.look({"discriminator/A/cam": 0.5 if i % 50 else 0.4}) for i in range(3 * TRIVIAL_STEPS))
+    assert not any(watch.look({"discriminator/A/cam": 0.5 if i % 50 else 0.4}, well) for i in range(3 * TRIVIAL_STEPS))

@@ -75,3 +75,13 @@ def test_patience_is_counted_across_a_cut(scored_run: RunConfig, tmp_path: Path)
     run._save()
     run.metrics.close()
     assert trained(config, tmp_path / "run").state.step == 5
+
+
+def test_until_there_is_a_best_the_model_is_the_newest(tiny_run: RunConfig, tmp_path: Path) -> None:
+    config = tiny_run.model_copy(update={"score_every": 100, "checkpoint_every": 2})
+    run = Run(config, tmp_path / "run", Console(quiet=True))
+    for expected in (2, 4):
+        for _ in range(2):
+            run._step(ProgressLine(0, config.steps, 2, run.console))
+        assert read_card(tmp_path / "run/model.safetensors").step == expected
+    run.metrics.close()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock, Timeout
 
 from nicegan.config import RunConfig
 from nicegan.errors import CheckpointError, ConfigError
@@ -177,6 +178,57 @@ def test_a_folder_of_other_things_is_left_alone(tiny_run: RunConfig, dataset: Pa
         RunFolder(dataset).claim(tiny_run, {})
     with pytest.raises(ConfigError, match="is not a run folder"):
         RunFolder(dataset / "trainA" / "image_000.png").claim(tiny_run, {})
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(tiny_run: RunConfig, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.claim(tiny_run, {})
+    folder.release()
+    with FileLock(tmp_path / "run/.lock"), pytest.raises(ConfigError, match="another process trains in .*run"):
+        RunFolder(tmp_path / "run").check(tiny_run)
+    folder.check(tiny_run)
+    with pytest.raises(Timeout):
+        FileLock(tmp_path / "run/.lock", timeout=0).acquire()
+    folder.release()
+
+
+def test_a_kill_while_a_folder_is_claimed_leaves_it_free(tiny_run: RunConfig, tmp_path: Path) -> None:
+    for name in (".lock", ".config.json.123"):
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / name).touch()
+    RunFolder(tmp_path / "run").claim(tiny_run, {})
+    RunFolder(tmp_path / "run").sweep()
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "config.json"]
+
+
+def test_what_kills_leave_in_a_run_folder_is_swept(tiny_run: RunConfig, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for name in (".model.safetensors.12", ".latest.12", ".best.7", ".notes", "model.safetensors"):
+        (tmp_path / name).touch()
+    folder.sweep()
+    assert {path.name for path in tmp_path.iterdir()} >= {".notes", "model.safetensors"}
+    assert not list(tmp_path.glob(".*.[0-9]*"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"format_version": 99, "config": {}, "new": 1}', "newer nicegan .format 99.: update nicegan"),
+        ("[" * 200_000, "cannot be read"),
+        ("[]", "cannot be read"),
+    ],
+)
+def test_a_config_that_cannot_be_used_is_named(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(ConfigError, match=said):
+        RunFolder(tmp_path).read_description()
+
+
+def test_weights_of_other_shapes_are_refused(tiny_run: RunConfig) -> None:
+    state = new_state(tiny_run, CPU.device)
+    name, tensor = next(iter(state.tensors().items()))
+    with pytest.raises(CheckpointError, match="of other networks"):
+        state.restore({**state.tensors(), name: tensor.flatten()[:1]}, state.memory())
 
 
 @pytest.mark.parametrize("device", ["cuda:7", "gpu", "xpu", "meta", "hpu", ""])
