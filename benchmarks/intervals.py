@@ -1,8 +1,10 @@
 """How often intervals hold the truth, and how often two sets are told apart: samples drawn again and again.
 
 python benchmarks/intervals.py REAL OTHER --features FILE
+python benchmarks/intervals.py REAL OTHER --features FILE --trials 50 --bootstrap
 
-REAL and OTHER are folders of some hundred images each. The truth is the mean of all trials.
+REAL and OTHER are folders of some hundred images each. The truth is the mean of all trials. --bootstrap asks the same
+of the usual bootstrap of the Frechet distance: percentiles of samples drawn with replacement.
 """
 
 import argparse
@@ -17,6 +19,9 @@ from nicegan.data.folders import require_images
 from nicegan.evaluation.features import cached_features
 from nicegan.evaluation.measure import Measured, Score, choose_halves, measure
 from nicegan.feature_network import load_feature_network
+from nicegan.metrics.frechet import frechet_distance
+
+NUM_RESAMPLES = 200  # of the bootstrap
 
 
 class Setting(NamedTuple):
@@ -42,8 +47,8 @@ class Trials:
     def __init__(self, real: Tensor, other: Tensor) -> None:
         self.real, self.other = real, other
 
-    def measured(self, setting: Setting, shares: tuple[float, ...], trial: int) -> list[Measured]:
-        """One set of real images against a drawn set for each share."""
+    def draw(self, setting: Setting, shares: tuple[float, ...], trial: int) -> tuple[Tensor, list[Tensor]]:
+        """A set of real images, and a drawn set for each share."""
         random = torch.Generator().manual_seed(trial)
         of_real = iter(self.real[torch.randperm(len(self.real), generator=random)].split(1))
         of_other = iter(self.other[torch.randperm(len(self.other), generator=random)].split(1))
@@ -54,8 +59,11 @@ class Trials:
                 [next(of_other) for _ in range(strangers)] + [next(of_real) for _ in range(count - strangers)]
             )
 
-        real = take(setting.num_real, 0)
-        drawn = [take(setting.num_drawn, share) for share in shares]
+        return take(setting.num_real, 0), [take(setting.num_drawn, share) for share in shares]
+
+    def measured(self, setting: Setting, shares: tuple[float, ...], trial: int) -> list[Measured]:
+        """The scores of each drawn set."""
+        real, drawn = self.draw(setting, shares, trial)
         found = []
         for place, one in enumerate(drawn):
             choice = choose_halves(
@@ -63,6 +71,18 @@ class Trials:
             )
             found.append(measure(real, one, None, choice, trial))
         return found
+
+    def bootstrapped(self, setting: Setting, trial: int) -> Score:
+        """The Frechet distance and its percentile interval."""
+        real, (drawn,) = self.draw(setting, (setting.share,), trial)
+        random = torch.Generator().manual_seed(trial)
+
+        def again(features: Tensor) -> Tensor:
+            return features[torch.randint(len(features), (len(features),), generator=random)].double()
+
+        values = torch.tensor([frechet_distance(again(real), again(drawn)) for _ in range(NUM_RESAMPLES)])
+        low, high = values.quantile(torch.tensor([0.025, 0.975])).tolist()
+        return Score(frechet_distance(real.double(), drawn.double()), low, high, (high - low) / 2)
 
 
 def coverage(scores: list[Score]) -> str:
@@ -73,21 +93,32 @@ def coverage(scores: list[Score]) -> str:
     return f"{held / len(scores):.0%} | {reach / (1.96 * statistics.stdev(score.value for score in scores)):.2f}"
 
 
+def row(setting: Setting, scores: list[list[Score]]) -> str:
+    """Of the table: one column of scores after the other."""
+    mean = statistics.mean(score.value for score in scores[0])
+    return f"| {setting.words} | {mean:.0f} | {' | '.join(map(coverage, scores))} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("real", type=Path)
     parser.add_argument("other", type=Path)
     parser.add_argument("--features", required=True)
     parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--bootstrap", action="store_true")
     given = parser.parse_args()
     network = load_feature_network(given.features, None, "cpu")
     trials = Trials(*(cached_features(require_images(folder), network) for folder in (given.real, given.other)))
     print(f"{len(trials.real)} real images, {len(trials.other)} others, {given.trials} trials a row\n")
-    print("| real / drawn | FD holds | width | KD holds | width |\n|---|---|---|---|---|")
+    if given.bootstrap:
+        print("| real / drawn | mean FD | bootstrap holds | width |\n|---|---|---|---|")
+        for setting in SETTINGS:
+            print(row(setting, [[trials.bootstrapped(setting, trial) for trial in range(given.trials)]]), flush=True)
+        return
+    print("| real / drawn | mean FD | FD holds | width | KD holds | width |\n|---|---|---|---|---|---|")
     for setting in SETTINGS:
-        rows = [trials.measured(setting, (setting.share,), trial)[0].scores() for trial in range(given.trials)]
-        cells = " | ".join(coverage([row[name] for row in rows]) for name in ("frechet", "kernel"))
-        print(f"| {setting.words} | {cells} |", flush=True)
+        found = [trials.measured(setting, (setting.share,), trial)[0].scores() for trial in range(given.trials)]
+        print(row(setting, [[scores[name] for scores in found] for name in ("frechet", "kernel")]), flush=True)
     for shares in ((0.2, 0.2), (0.2, 0.35)):
         pairs = [trials.measured(SETTINGS[1], shares, trial) for trial in range(given.trials)]
         differences = [one.minus(other) for one, other in pairs]

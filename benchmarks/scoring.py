@@ -49,7 +49,9 @@ def main() -> None:
     turns = [(seconds(lambda: step(batch), STEPS_A_TURN), seconds(lambda: judge.score(state.average), 1))
              for _ in range(NUM_TURNS)]  # fmt: skip
     of_step, of_score = (statistics.median(side) for side in zip(*turns, strict=True))
-    shares = [f"{100 * of_score / (every * of_step):.2f} % at every {every:,} steps" for every in (1000, 150)]
+    shares = [
+        f"{100 * of_score / (every * of_step):.2f} % at every {every:,} steps" for every in (1000, config.score_every)
+    ]
     print(f"{given.recipe}, {judge.yardstick.words}: step {of_step:.3f} s, score {of_score:.2f} s: {', '.join(shares)}")
 
 

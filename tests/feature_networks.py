@@ -67,6 +67,14 @@ class Fails(nn.Module):
         return self.layer(images.float()).flatten(1)
 
 
+class WithoutForward(nn.Module):
+    """Has a method, of another name."""
+
+    @torch.jit.export
+    def encode(self, images: Tensor) -> Tensor:
+        return images.float().flatten(1)
+
+
 class LikeInception(nn.Module):
     """2048 features where they are asked for, else class scores; refuses what is not 299x299."""
 

@@ -19,6 +19,7 @@ from pydantic import (
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
+    ValidationError,
     model_validator,
 )
 
@@ -60,9 +61,9 @@ class Frozen(BaseModel):
 class NetworkConfig(Frozen):
     """The networks of NICE-GAN, and the switches of the paper's ablations."""
 
-    base_channels: PositiveInt = 64
+    base_channels: Annotated[PositiveInt, Field(le=1024)] = 64
     """Channels of the encoder's first layer and of the generator's last; every network scales with it."""
-    blocks: PositiveInt = 6
+    blocks: Annotated[PositiveInt, Field(le=64)] = 6
     """Residual blocks in a generator (4 in NICE-GAN*)."""
     summary: Literal["pooled", "flat"] = "pooled"
     """Where the generator's style comes from: channel averages, or every value of the map (one image size only)."""
@@ -89,6 +90,17 @@ class NetworkConfig(Frozen):
         """Whether a loss reaches the attention of the discriminator's encoder. If not, a gate stays closed for ever."""
         trained_by_generator = self.encoder == "reused" and self.encoder_trained_by != "discriminator"
         return self.has_patch_head or trained_by_generator
+
+    def check_sides(self, size: tuple[int, int]) -> None:
+        """Whether the encoder can halve images of `size` (height, width) as often as it must.
+
+        Raises:
+            ValueError: it cannot; names the next size that would do.
+        """
+        unit = 1 << self.shared_layers
+        if any(side % unit for side in size):
+            up = "x".join(str(geometry.next_multiple(side, unit)) for side in size)
+            raise ValueError(f"image_size {size[0]}x{size[1]}: sides must be multiples of {unit}; {up} would do")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -212,10 +224,7 @@ class RunConfig(Frozen):
         if self.score in ("kernel", "frechet") and self.features is None:
             raise ValueError(f"score {self.score} compares features: name their network with features")
         network, (height, width) = self.network, self.size
-        unit = 1 << network.shared_layers
-        if height % unit or width % unit:
-            up = "x".join(str(geometry.next_multiple(side, unit)) for side in self.size)
-            raise ValueError(f"image_size {height}x{width}: sides must be multiples of {unit}; {up} would do")
+        network.check_sides(self.size)
         if problem := geometry.too_small(height, width, network.depth, network.shared_layers, network.classifiers):
             raise ValueError(f"image_size {problem.replace('use depth', 'use network.depth')}")
         return self
@@ -251,3 +260,10 @@ def differences(old: Frozen, new: Frozen, prefix: str = "") -> dict[str, tuple[A
         elif before != after:
             found[prefix + name] = (before, after)
     return found
+
+
+def first_mistake(problem: ValidationError) -> str:
+    """What is wrong with content that makes no configuration, in one line: "network.blocks: Input should be ..."."""
+    wrong = problem.errors()[0]
+    place = ".".join(map(str, wrong["loc"]))
+    return " ".join(f"{place}: {wrong['msg']}".removeprefix(": ").split())

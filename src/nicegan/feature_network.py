@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nicegan.config import INCEPTION
-from nicegan.data.cache import cache_folder
+from nicegan.data.cache import Progress, cache_folder
 from nicegan.download import Downloaded, download, sha256_of
 from nicegan.errors import DataError, is_out_of_memory
 from nicegan.machine import choose_device, full_precision
@@ -19,7 +19,6 @@ from nicegan.machine import choose_device, full_precision
 INCEPTION_URL = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt"
 INCEPTION_FEATURES, INCEPTION_SIDE = 2048, 299  # numbers an image, pixels
 Resize = Literal["paper", "clean", "none"]
-Progress = Callable[[int, int], None]
 
 
 class NetworkFacts(NamedTuple):
@@ -56,8 +55,7 @@ class FeatureNetwork:
         self.facts = facts
         self.device = device
         self.notes = list(notes)
-        schema = module.forward.schema  # pyright: ignore[reportFunctionMemberAccess]
-        names = [argument.name for argument in schema.arguments]
+        names = [argument.name for argument in module.forward.schema.arguments]  # pyright: ignore[reportFunctionMemberAccess]
         self._settings = {"return_features": True} if "return_features" in names else {}
 
     @torch.no_grad()
@@ -139,11 +137,14 @@ def inception_file(progress: Progress = lambda done, total: None) -> Downloaded:
 def _load(path: Path, device: torch.device, way_out: str) -> torch.jit.ScriptModule:
     try:
         with _without_deprecation():
-            return torch.jit.load(path, map_location=device).eval()
+            module = torch.jit.load(path, map_location=device).eval()
     except (RuntimeError, ValueError) as problem:
         if is_out_of_memory(problem):
             raise
         raise DataError(f"{path} is not a TorchScript file: {way_out}") from None
+    if not hasattr(module, "forward") or not hasattr(module.forward, "schema"):
+        raise DataError(f"{path} is a TorchScript file without forward(images): {way_out}")
+    return module
 
 
 def _without_deprecation() -> warnings.catch_warnings:

@@ -31,7 +31,8 @@ class Machine(NamedTuple):
 
     def __str__(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else processor_name()
-        threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
+        count = torch.get_num_threads()
+        threads = f", {count} {'thread' if count == 1 else 'threads'}" if self.device.type == "cpu" else ""
         slow = " (emulated: this CPU has no bfloat16 arithmetic, float32 is faster)" if self.emulates() else ""
         return f"{name}{threads}, {self.precision}{slow}"
 

@@ -6,14 +6,15 @@ Nothing else is needed to load it: no flags, no code, no pickle.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-from pydantic import ValidationError
+import torch
+from pydantic import NonNegativeInt, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from nicegan.atomic import write_atomically
-from nicegan.config import Frozen, NetworkConfig
+from nicegan.config import Frozen, NetworkConfig, Side, first_mistake
 from nicegan.errors import CheckpointError
 from nicegan.methods.build import build_translation_paths
 from nicegan.models.domain import TranslationPaths
@@ -28,12 +29,17 @@ class ModelCard(Frozen):
 
     method: str = "nicegan"
     network: NetworkConfig
-    image_size: tuple[int, int]
+    image_size: tuple[Side, Side]
     """Height and width it was trained at, in pixels."""
-    step: int = 0
+    step: NonNegativeInt = 0
     """Training steps it has seen."""
     origin: str = ""
     """Where the weights come from, in words."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        self.network.check_sides(self.image_size)
+        return self
 
 
 class Model(NamedTuple):
@@ -80,25 +86,27 @@ def read_card(path: Path) -> ModelCard:
     if header.get("format") != FORMAT:
         raise CheckpointError(f"{path} is a safetensors file, but not a nicegan model: its header has no model card")
     version = header.get("format_version", "")
-    if not version.isdigit() or int(version) > FORMAT_VERSION:
+    if version not in map(str, range(1, FORMAT_VERSION + 1)):
         raise CheckpointError(
             f"{path} has model format {version!r}; this version reads up to {FORMAT_VERSION}: install a newer nicegan"
         )
     try:
-        return ModelCard.model_validate_json(header["card"])
-    except (ValidationError, KeyError) as problem:
-        reason = str(problem).partition("\n")[0]
-        raise CheckpointError(f"{path} has a model card that cannot be read: {reason}") from None
+        return ModelCard.model_validate_json(header.get("card", ""))
+    except ValidationError as problem:
+        raise CheckpointError(
+            f"{path} has a damaged model card ({first_mistake(problem)}): put a copy of it back, or make it anew"
+        ) from None
 
 
 def load_model(path: Path) -> Model:
-    """Read a model file and build the networks it describes.
+    """Read a model file and build the networks it describes, once its tensors are known to fit them.
 
     Raises:
         CheckpointError: not a model file, a newer format, or tensors that do not fit the description.
     """
     card = read_card(path)
-    paths = build_translation_paths(card.network, card.image_size)
+    with torch.device("meta"):  # so that a damaged card costs neither time nor memory
+        paths = build_translation_paths(card.network, card.image_size)
     expected = paths.state_dict()
     with safe_open(path, framework="pt") as file:
         names = set(file.keys())
@@ -108,5 +116,5 @@ def load_model(path: Path) -> Model:
         for name, tensor in expected.items():
             if list(file.get_slice(name).get_shape()) != list(tensor.shape):
                 raise CheckpointError(f"{path}: tensor {name} does not have the shape its card describes")
-        paths.load_state_dict({name: file.get_tensor(name) for name in names})
+        paths.to_empty(device="cpu").load_state_dict({name: file.get_tensor(name) for name in names})
     return Model(card, paths)

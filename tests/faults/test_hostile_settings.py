@@ -1,12 +1,16 @@
-"""Any config.json gets an answer: a run, or one line; never a traceback."""
+"""Any config.json gets an answer: a run, or one line; never a traceback.
+
+NICEGAN_KILLS says how many are tried, NICEGAN_KILL_SEED which.
+"""
 
 import json
 import os
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
+from tests.faults.test_kills import SEED
 
 from nicegan.config import RunConfig
 from nicegan.errors import ConfigError
@@ -14,7 +18,12 @@ from nicegan.methods.build import build_method
 from nicegan.recipes import recipe
 from nicegan.run_folder import RunFolder
 
-NUM_EXAMPLES = 20 * int(os.environ.get("NICEGAN_KILLS", "6"))
+TRIED = settings(
+    max_examples=20 * int(os.environ.get("NICEGAN_KILLS", "6")),
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 WHOLE = recipe("nicegan-tiny", data="photos").model_dump(mode="json")
 PLACES = [(name,) for name in WHOLE] + [
     (part, name) for part in ("network", "loss", "optimizer") for name in WHOLE[part]
@@ -38,12 +47,8 @@ def changed(changes: dict[tuple[str, ...], Any]) -> dict[str, Any]:
     return config
 
 
-@settings(
-    max_examples=NUM_EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@TRIED
+@seed(SEED)
 @given(changes=st.dictionaries(st.sampled_from(PLACES), VALUES, min_size=1, max_size=3))
 def test_a_changed_configuration_is_a_run_or_one_line(changes: dict[tuple[str, ...], Any], tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
@@ -58,8 +63,8 @@ def test_a_changed_configuration_is_a_run_or_one_line(changes: dict[tuple[str, .
         build_method(config.network, config.loss, config.size)
 
 
-@settings(max_examples=NUM_EXAMPLES, deadline=None, derandomize=True,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@TRIED
+@seed(SEED)
 @given(content=st.binary(max_size=40) | VALUES.map(lambda value: json.dumps(value).encode()))
 def test_any_other_content_is_one_line(content: bytes, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)

@@ -1,5 +1,6 @@
 """What the README and the guides show must be accepted by the command line, and what they name must exist."""
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
@@ -77,6 +78,26 @@ def test_every_ablation_flag_is_in_the_guide() -> None:
     assert switches <= set(NetworkConfig.model_fields)
     for switch in switches:
         assert f"`--network.{switch.replace('_', '-')}`" in guide
+
+
+def shown_programs() -> list[tuple[str, str]]:
+    return [
+        (page.name, program)
+        for page in PAGES
+        for program in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    ]
+
+
+@pytest.mark.parametrize(("page", "program"), shown_programs(), ids=lambda text: text[:20])
+def test_what_every_shown_program_imports_is_there(page: str, program: str) -> None:
+    tree = ast.parse(program, page)
+    tree.body = [line for line in tree.body if isinstance(line, (ast.Import, ast.ImportFrom))]
+    assert tree.body
+    exec(compile(tree, page, "exec"), {})
+
+
+def test_there_are_programs_to_check() -> None:
+    assert len(shown_programs()) >= 3
 
 
 def test_links_lead_somewhere() -> None:

@@ -12,6 +12,7 @@ checkpoint's, as they were trained; encoders and translations are the model's, w
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -22,14 +23,15 @@ from jaxtyping import Float
 from PIL import Image as PILImage
 from torch import Tensor
 
-from nicegan.analysis.images import DomainImages, Progress, chosen_images, open_model
+from nicegan.analysis.images import DomainImages, chosen_images, open_model
 from nicegan.analysis.judges import judging_checkpoint, load_discriminators
 from nicegan.data.augment import to_pixels
+from nicegan.data.cache import Progress
 from nicegan.data.places import Dataset
 from nicegan.machine import Machine
 from nicegan.model_file import Model
 from nicegan.models.discriminator import PATCH_HEADS, Discriminator
-from nicegan.models.domain import TranslationPath
+from nicegan.models.domain import OTHER, TranslationPath
 from nicegan.models.encoder import spread, spread_heatmap
 from nicegan.shapes import Image
 from nicegan.sheets import Group, draw_sheet, overlaid
@@ -37,8 +39,8 @@ from nicegan.sheets import Group, draw_sheet, overlaid
 Heat = Float[Tensor, "n 1 h w"]  # in [0, 1]
 Views = dict[str, Image]  # column -> (n, 3, h, w) in [-1, 1]; the first column is the image itself
 
-OTHER = {"A": "B", "B": "A"}
 BATCH = 4  # images looked at together
+LONGEST_STEM = 200  # bytes of a file's name; disks take 255, and suffixes follow
 SMOOTHING = 0.02  # deviation of the Gaussian over the gradient, as a share of the image's smaller side
 VERDICT_COLOURS = "BrBG"  # brown 0, white 1/2, teal 1: told apart by colour-blind people
 
@@ -192,10 +194,16 @@ def unique_stems(names: list[str], suffixes: list[str]) -> list[str]:
     taken: set[str] = set()
     stems = []
     for name in names:
-        stem, number = Path(name).stem, 1
+        stem = whole = writable(Path(name).stem)
+        number = 1
         while taken & (outputs := {f"{stem}{suffix}".casefold() for suffix in suffixes}):
             number += 1
-            stem = f"{Path(name).stem}_{number}"
+            stem = f"{whole}_{number}"
         taken |= outputs
         stems.append(stem)
     return stems
+
+
+def writable(stem: str) -> str:
+    """The name of a shard's member as one that any disk takes: not too long, without the character no file may have."""
+    return os.fsdecode(os.fsencode(stem.replace("\0", "_"))[:LONGEST_STEM])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from nicegan.data.augment import to_network
 from nicegan.data.cache import open_images
 from nicegan.data.folders import listing, spread
 from nicegan.data.places import Dataset, Files, Place
-from nicegan.data.sources import first_images
+from nicegan.data.sources import first_drawn
 from nicegan.errors import CheckpointError, DataError
 from nicegan.machine import Machine
 from nicegan.model_file import Model, find_model, load_model
@@ -21,11 +20,10 @@ from nicegan.shapes import Image
 
 METHOD = "nicegan"
 ENCODERS = {"reused": "NICE", "independent": "independent encoder"}
-Progress = Callable[[int, int], None]
 
 
 class DomainImages(NamedTuple):
-    """Some images of one domain, RGB in [-1, 1] at the model's size, and the files they come from."""
+    """Some images of one domain, RGB in [-1, 1] at the model's size, and the files or members they come from."""
 
     images: Image
     names: list[str]
@@ -54,8 +52,8 @@ def _chosen(place: Place, size: tuple[int, int], count: int) -> DomainImages:
             )
         pixels, names = store.pixels, store.names
     else:
-        pixels = first_images(place, count, size, skip_broken=False, progress=lambda done, count: None)
-        names = [f"{place.named}_{number}" for number in range(len(pixels))]
+        drawn = first_drawn(place, count, size, skip_broken=False, progress=lambda done, count: None)
+        pixels, names = np.stack([one.pixels for one in drawn]), [str(one.sample) for one in drawn]
     return DomainImages(to_network(torch.from_numpy(np.array(pixels))), names)
 
 

@@ -18,7 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nicegan.analysis.images import DomainImages, Progress, chosen_images, open_model
+from nicegan.analysis.images import DomainImages, chosen_images, open_model
+from nicegan.data.cache import Progress
 from nicegan.data.places import Dataset
 from nicegan.errors import DataError
 from nicegan.machine import Machine

@@ -34,11 +34,12 @@ class DataArguments(Frozen):
     """Where the images come from, where the results go, and what computes."""
 
     data: Path | None = None
-    """Folder that holds trainA and trainB, and testA and testB, which are taken if they are there."""
+    """Folder that holds trainA and trainB, and testA and testB, which are taken if they are there: folders, lists
+    (testA.txt) or tar shards (testA*.tar)."""
     domain_a: Location | None = None
-    """Folder of images of domain A, in place of a dataset folder."""
+    """Images of domain A, in place of a dataset folder: a folder, a list.txt, or tar shards, "a-{000..012}.tar"."""
     domain_b: Location | None = None
-    """Folder of images of domain B, in place of a dataset folder."""
+    """Images of domain B, in place of a dataset folder: a folder, a list.txt, or tar shards, "b-{000..012}.tar"."""
     out: Path = Path("analysis")
     """Folder for the results."""
     device: str = "auto"

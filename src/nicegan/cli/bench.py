@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from pydantic import Field, PositiveInt
 
-from nicegan.cli.parse import parse
+from nicegan.cli.parse import check_json, parse
 from nicegan.config import Frozen, Precision
 from nicegan.errors import ConfigError
 from nicegan.recipes import RECIPES, recipe
@@ -70,10 +70,7 @@ def run(arguments: list[str]) -> int:
     given = read_arguments(arguments)
     if isinstance(given, MemoryArguments):
         return run_memory(given)
-    if given.json_file and not given.json_file.absolute().parent.is_dir():
-        raise ConfigError(f"{given.json_file}: there is no such folder")
-    if given.json_file and given.json_file.is_dir():
-        raise ConfigError(f"{given.json_file} is a folder: name a file")
+    check_json(given.json_file)
 
     from rich.console import Console
 

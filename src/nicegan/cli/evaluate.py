@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from pydantic import Field
 
-from nicegan.cli.parse import parse
+from nicegan.cli.parse import check_json, parse
 from nicegan.config import Frozen
 from nicegan.errors import ConfigError
 
@@ -37,7 +38,8 @@ class EvaluateArguments(Frozen):
     model: Annotated[Path | None, tyro.conf.Positional] = None
     """A run folder or a model.safetensors; its translations are made at the size it was trained at."""
     data: Path | None = None
-    """Dataset folder with testA and testB, to score a model on."""
+    """Dataset folder with testA and testB, to score a model on: folders, lists (testA.txt) or tar shards
+    (testA*.tar)."""
     real: Path | None = None
     """Folder of real images of the target domain."""
     fake: Path | None = None
@@ -50,7 +52,7 @@ class EvaluateArguments(Frozen):
     """Feature network: inception (downloaded once; scores are FID and KID), or a TorchScript file (FD and KD)."""
     resize: Literal["paper", "clean", "none"] | None = None
     """How images come to 299x299 (none: the network's matter); paper for inception, none for other networks."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Of subsets and intervals."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 ..."""
@@ -85,11 +87,13 @@ def run(arguments: list[str]) -> int:
 
 
 def check(given: EvaluateArguments) -> None:
-    """Whether the arguments ask for one thing.
+    """Whether the arguments ask for one thing, of one machine.
 
     Raises:
-        ConfigError: they ask for none, or for both.
+        ConfigError: they ask for none, or for both; or torchrun has started processes on several machines.
     """
+    if "LOCAL_RANK" in os.environ and os.environ.get("GROUP_WORLD_SIZE", "1") != "1":
+        raise ConfigError("evaluate is the work of one machine: start it there, with torchrun --standalone or without")
     folders = given.real is not None and given.fake is not None
     if given.model is None and not folders:
         raise ConfigError("name a model and --data, or folders with --real and --fake (see nicegan evaluate --help)")
@@ -99,10 +103,7 @@ def check(given: EvaluateArguments) -> None:
         raise ConfigError("a model is scored on the test images of a dataset: name it with --data")
     if given.model is None and given.data is not None:
         raise ConfigError("--data is for scoring a model: name one, or leave out --data")
-    if given.json_file and not given.json_file.absolute().parent.is_dir():
-        raise ConfigError(f"{given.json_file}: there is no such folder")
-    if given.json_file and given.json_file.is_dir():
-        raise ConfigError(f"{given.json_file} is a folder: name a file")
+    check_json(given.json_file)
 
 
 def _evaluated(given: EvaluateArguments, watch: Any, team: Team) -> dict[str, Evaluation]:

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
 from typing import TypeVar
 
 import tyro
@@ -54,6 +55,18 @@ def _columns(count: int) -> Iterator[None]:
             del os.environ["COLUMNS"]
         else:
             os.environ["COLUMNS"] = before
+
+
+def check_json(file: Path | None) -> None:
+    """Whether results can be written to --json, before minutes are spent.
+
+    Raises:
+        ConfigError: it is a folder, or in one that is not there.
+    """
+    if file and not file.absolute().parent.is_dir():
+        raise ConfigError(f"{file}: there is no such folder")
+    if file and file.is_dir():
+        raise ConfigError(f"{file} is a folder: name a file")
 
 
 def one_line(box: str) -> str:

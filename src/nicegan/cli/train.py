@@ -38,15 +38,15 @@ def run(arguments: list[str]) -> int:
     """Train; returns the exit code."""
     config, out = read_arguments(arguments)
 
-    from nicegan.evaluation.report import write_report
+    from nicegan.evaluation.report import refresh_report, whole_report_command
     from nicegan.processes import launched_rank
     from nicegan.training.loop import train
 
     outcome = train(config, out)
     if launched_rank() == 0:
-        write_report(outcome.run)
-        run = shlex.quote(str(outcome.run))
-        sys.stderr.write(f"report: {run}/report.html; with scores, latents and heatmaps: nicegan report {run}\n")
+        page = shlex.quote(str(refresh_report(outcome.run)))
+        command = whole_report_command(outcome.run)
+        sys.stderr.write(f"report: {page}; with scores, latents and heatmaps: {command}\n")
     return outcome.exit_code
 
 

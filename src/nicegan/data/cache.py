@@ -7,6 +7,7 @@ processes that start at once may both write it, and neither sees half of it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from stat import S_ISLNK
-from typing import NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import PIL
@@ -33,6 +34,8 @@ from nicegan.errors import DataError
 FORMAT_VERSION = 1
 ABANDONED_SECONDS = 24 * 3600
 MAX_WAITING = 256  # images decoded ahead of the one being written, whatever their number
+NO_SUCH_CALL = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
+ZEROS = bytes(1 << 20)
 Pixels = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
 
@@ -150,8 +153,7 @@ def _check_space(folder: Path, num_bytes: int) -> None:
 
 
 def _decode_into(folder: Path, paths: Sequence[Path], size: tuple[int, int], progress: Progress) -> None:
-    shape = (len(paths), *size, 3)
-    pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
+    pixels = _mapped(folder / "pixels.npy", (len(paths), *size, 3))
     names: list[str] = []
     broken: dict[str, str] = {}
     with without_image_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -164,6 +166,30 @@ def _decode_into(folder: Path, paths: Sequence[Path], size: tuple[int, int], pro
             progress(done + 1, len(paths))
     pixels.flush()
     write_flushed(folder / "index.json", json.dumps({"names": names, "broken": broken}).encode())
+
+
+def _mapped(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
+    """A new .npy file, mapped, with all its space taken: where the disk is full, writing to a map kills the process.
+
+    Raises:
+        OSError: there is not so much space, or the user may not have it.
+    """
+    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    with path.open("r+b") as file:
+        _take_space(file, path.stat().st_size - pixels.nbytes, pixels.nbytes)
+    return pixels
+
+
+def _take_space(file: BinaryIO, start: int, num_bytes: int) -> None:
+    """Give these bytes of a file, which are all zero, their place on the disk."""
+    try:
+        os.posix_fallocate(file.fileno(), start, num_bytes)
+    except (AttributeError, OSError) as problem:  # macOS has no such call, and not every file system knows it
+        if isinstance(problem, OSError) and problem.errno not in NO_SUCH_CALL:
+            raise
+        file.seek(start)
+        for done in range(0, num_bytes, len(ZEROS)):
+            file.write(ZEROS[: num_bytes - done])
 
 
 def _decoded(pool: ThreadPoolExecutor, paths: Sequence[Path], size: tuple[int, int]) -> Iterator[Pixels | DataError]:

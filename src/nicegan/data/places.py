@@ -67,7 +67,7 @@ def find_dataset(data: Path | None, domain_a: str | None, domain_b: str | None) 
 def _find_splits(data: Path) -> Dataset:
     if not data.is_dir():
         raise DataError(f"{data} is not a folder")
-    found = {name: _find_split(data, name) for name in SPLITS}
+    found = {name: find_split(data, name) for name in SPLITS}
     missing = [name for name in SPLITS[:2] if not found[name]]
     if missing:
         there = ", ".join(sorted(path.name for path in data.iterdir())[:8]) or "nothing"
@@ -83,13 +83,19 @@ def _find_splits(data: Path) -> Dataset:
     return Dataset(train_a, train_b, test_a, test_b)
 
 
-def _find_split(data: Path, name: str) -> Place | None:
-    """The one kind of place that holds a split; None if there is none, or only an empty folder of test images."""
+def find_split(data: Path, name: str) -> Place | None:
+    """The one kind of place that holds a split of a dataset folder ("trainA", "testB" ...).
+
+    None if there is none, or only an empty folder of test images.
+
+    Raises:
+        DataError: there is more than one kind, or one that holds nothing.
+    """
     folder, text, tars = data / name, data / f"{name}.txt", sorted(map(str, data.glob(f"{name}*.tar")))
     kinds = {f"folder {name}": folder.is_dir(), f"list {name}.txt": text.is_file(), f"shards {name}*.tar": bool(tars)}
     there = [kind for kind, is_there in kinds.items() if is_there]
     if len(there) > 1:
-        raise DataError(f"{data} has the {' and the '.join(there)}: leave one, so that it is clear what to train on")
+        raise DataError(f"{data} has the {' and the '.join(there)}: leave one, so that it is clear which is meant")
     if tars:
         return Tars(str(data / f"{name}*.tar"), tars)
     if text.is_file():

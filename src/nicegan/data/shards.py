@@ -1,4 +1,4 @@
-"""Tar shards after the WebDataset convention, read one member after the other; nothing is ever unpacked to a disk.
+"""Tar shards after the WebDataset convention, read one member after the other, without unpacking them.
 
 Members that follow each other and share folder and name up to the first dot are one sample; its image is the first of
 them with an image suffix. Everything else (labels, folders, links, devices, hidden files) is passed over.
@@ -10,6 +10,7 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -137,6 +138,14 @@ def read_content(sample: Sample) -> bytes:
         return tar.content(sample)
     finally:
         tar.close()
+
+
+def contents(urls: Sequence[str]) -> Iterator[tuple[Sample, bytes | None]]:
+    """The images of shards, one shard after the other, with their content unless it is too large."""
+    for url in urls:
+        with closing(Tar(url)) as tar:
+            for sample in tar.samples():
+                yield sample, tar.content(sample) if sample.size <= MAX_MEMBER_BYTES else None
 
 
 def refuse_broken_shards(urls: Sequence[str]) -> None:

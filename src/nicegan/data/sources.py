@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from nicegan.data.cache import ImageStore, Pixels, Progress
 from nicegan.data.folders import SUFFIXES
 from nicegan.data.places import Tars
-from nicegan.data.shards import MAX_MEMBER_BYTES, Sample, Tar
+from nicegan.data.shards import Sample, contents
 from nicegan.data.stream import WINDOW, image_drawn, window_order
 from nicegan.data.windows import BrokenImage, Position, Window, WindowReader, decoded
 from nicegan.errors import DataError
@@ -251,16 +250,21 @@ class StreamedImages:
 
 
 def first_images(tars: Tars, count: int, size: tuple[int, int], *, skip_broken: bool, progress: Progress) -> Pixels:
-    """The first `count` images of shards in the order of their names, or all if there are fewer: (n, *size, 3).
+    """As `first_drawn`, the images alone: (n, *size, 3)."""
+    drawn = first_drawn(tars, count, size, skip_broken=skip_broken, progress=progress)
+    return np.stack([one.pixels for one in drawn])
+
+
+def first_drawn(tars: Tars, count: int, size: tuple[int, int], *, skip_broken: bool, progress: Progress) -> list[Drawn]:
+    """The first `count` images of shards in the order of their names, or all if there are fewer.
 
     Raises:
         DataError: a shard cannot be read or none holds an image; or an image is broken, and not to be skipped.
     """
-    images: list[Pixels] = []
-    samples = itertools.islice(_in_order(tars.urls), WINDOW)
-    for sample, content in samples:
+    images: list[Drawn] = []
+    for sample, content in itertools.islice(contents(tars.urls), WINDOW):
         try:
-            images.append(decoded(sample, content, size))
+            images.append(Drawn(sample, decoded(sample, content, size)))
         except BrokenImage as problem:
             if not skip_broken:
                 raise _unreadable(sample, problem) from None
@@ -269,15 +273,7 @@ def first_images(tars: Tars, count: int, size: tuple[int, int], *, skip_broken: 
             break
     if not images:
         raise DataError(f"the tar shards {tars.named} hold no image that can be read ({', '.join(sorted(SUFFIXES))})")
-    return np.stack(images)
-
-
-def _in_order(urls: Sequence[str]) -> Iterator[tuple[Sample, bytes | None]]:
-    """The samples of shards, with their content unless it is too large."""
-    for url in urls:
-        with closing(Tar(url)) as tar:
-            for sample in tar.samples():
-                yield sample, tar.content(sample) if sample.size <= MAX_MEMBER_BYTES else None
+    return images
 
 
 def _unreadable(sample: Sample, reason: DataError) -> DataError:

@@ -5,14 +5,14 @@ Source: Wang et al., "Image quality assessment: from error visibility to structu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nicegan.data.cache import scaled
+from nicegan.data.cache import Progress, scaled
 from nicegan.data.folders import read_image
 from nicegan.errors import DataError
 
@@ -22,7 +22,7 @@ SMALLEST_SIDE = 11  # pixels, of a Gaussian window of deviation 1.5
 def similarity_to_sources(
     translations: Sequence[Path],
     sources: Sequence[Path],
-    progress: Callable[[int, int], None] = lambda done, count: None,
+    progress: Progress = lambda done, count: None,
 ) -> Tensor:
     """SSIM of each translation and its source, RGB in 0..255, edges reflected: (n,), float64; 1 for no change.
 

@@ -12,23 +12,25 @@ from pathlib import Path
 
 from torch import Tensor
 
+from nicegan.data.cache import Progress
 from nicegan.errors import ConfigError
 from nicegan.evaluation.content import similarity_to_sources
 from nicegan.evaluation.features import cached_features, shared_features
-from nicegan.evaluation.folders import translate_files
+from nicegan.evaluation.folders import translate_planned
+from nicegan.evaluation.held_out import read_test_images
 from nicegan.evaluation.image_set import ImageSet, read_set
 from nicegan.evaluation.measure import Choice, Measured, choose_halves, measure
 from nicegan.evaluation.outcome import Evaluation, SetScores, count_notes
-from nicegan.evaluation.translate import DomainName, Translator, load
+from nicegan.evaluation.translate import Translator, load
 from nicegan.feature_network import FeatureNetwork, Resize, load_feature_network
+from nicegan.models.domain import OTHER, DomainName
 from nicegan.processes import ALONE, Team
 
 UNTRANSLATED = "no translation"
-DIRECTIONS: tuple[tuple[str, DomainName], ...] = (("A", "B"), ("B", "A"))
-Watch = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+Watch = Callable[[str], AbstractContextManager[Progress]]
 
 
-def unwatched(_what: str) -> AbstractContextManager[Callable[[int, int], None]]:
+def unwatched(_what: str) -> AbstractContextManager[Progress]:
     """A progress bar that nobody sees."""
     return nullcontext(lambda done, count: None)
 
@@ -91,7 +93,7 @@ def evaluate_model(  # noqa: PLR0913
 
     Args:
         model: a run folder or a model.safetensors.
-        data: a dataset folder, with testA and testB.
+        data: a dataset folder, with testA and testB: folders, lists or tar shards.
         against: another model, to be compared with `model`.
         features, resize, seed, device, watch, team: as in `evaluate`.
 
@@ -99,17 +101,18 @@ def evaluate_model(  # noqa: PLR0913
         CheckpointError: there is no model there. DataError: as `evaluate`.
     """
     _refuse_same(model, against)
-    tests = {name: read_set(Path(data) / f"test{name}") for name in ("A", "B")}
     paths = [path for path in (model, against) if path is not None]
     translators = team.each(lambda: {str(path): load(path, device, "float32") for path in paths})
-    network = _open_network(features, resize, device, watch, team)
-    outcomes = {}
-    for source, target in DIRECTIONS:
-        inputs = tests[source]._replace(name=UNTRANSLATED)
-        with _shared_folder(team) as folder:
-            drawn = _translated(translators, inputs, target, folder, watch, team)
-            found = score_sets(tests[target], drawn, inputs, network, seed=seed, watch=watch, team=team)
-        outcomes[f"{source} to {target}"] = found
+    with _shared_folder(team) as place:
+        tests = team.first(lambda: read_test_images(Path(data), place))
+        network = _open_network(features, resize, device, watch, team)
+        outcomes = {}
+        for source, target in OTHER.items():
+            inputs = tests[source]._replace(name=UNTRANSLATED)
+            with _shared_folder(team) as folder:
+                drawn = _translated(translators, inputs, target, folder, watch, team)
+                found = score_sets(tests[target], drawn, inputs, network, seed=seed, watch=watch, team=team)
+            outcomes[f"{source} to {target}"] = found
     return outcomes
 
 
@@ -127,9 +130,9 @@ def score_sets(  # noqa: PLR0913
 
     Two drawn sets of the same names are taken to be drawn from the same images, and compared pair by pair.
     """
-    paired = len(drawn) == 2 and set(drawn[0].keys()) == set(drawn[1].keys())
+    paired = len(drawn) == 2 and set(drawn[0].keys) == set(drawn[1].keys)
     if paired:
-        drawn = [drawn[0], drawn[1]._replace(paths=drawn[0].partners(drawn[1]))]
+        drawn = [drawn[0], drawn[1]._replace(paths=drawn[0].partners(drawn[1]), keys=drawn[0].keys)]
     reals = _features(real, network, watch, team, kept=True)
     found: list[Measured] = []
     candidates = [*([source] if source else []), *drawn]
@@ -199,9 +202,10 @@ def _translated(  # noqa: PLR0913
     sets = []
     for number, (name, translator) in enumerate(translators.items()):
         out, size = folder / str(number), translator.card.image_size
+        plan = {path: out / f"{key}.png" for path, key in zip(inputs.paths, inputs.keys, strict=True)}
         with watch(f"translating to {target}") as bar:
-            paths = translate_files(translator, [inputs.folder], out, to=target, resize=size, progress=bar, team=team)
-        sets.append(ImageSet(name, out, paths))
+            translate_planned(translator, plan, to=target, resize=size, progress=bar, team=team)
+        sets.append(ImageSet(name, str(out), list(plan.values()), inputs.keys))
     return sets
 
 

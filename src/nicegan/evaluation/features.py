@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from nicegan.atomic import write_atomically
-from nicegan.data.cache import cache_folder
+from nicegan.data.cache import Progress, cache_folder
 from nicegan.data.folders import listing, read_image, without_image_warnings
 from nicegan.errors import DataError
 from nicegan.evaluation.folders import of_one_size
@@ -29,7 +29,6 @@ from nicegan.processes import ALONE, Team
 FORMAT_VERSION = 1
 BATCH_SIZE = 16
 MAX_BATCH_PIXELS = 16 * 512 * 512
-Progress = Callable[[int, int], None]
 Prepared = NDArray[np.uint8] | NDArray[np.float32]  # (h, w, 3), 0..255
 
 

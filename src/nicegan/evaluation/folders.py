@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nicegan.data.augment import to_network, to_pixels
-from nicegan.data.cache import Pixels, scaled
+from nicegan.data.cache import Pixels, Progress, scaled
 from nicegan.data.folders import find_images, listing, read_image, without_image_warnings
 from nicegan.errors import DataError
-from nicegan.evaluation.translate import DomainName, Translator
+from nicegan.evaluation.translate import Translator
+from nicegan.models.domain import DomainName
 from nicegan.processes import ALONE, Team
 
 ImageArray = TypeVar("ImageArray", bound=NDArray[Any])
@@ -34,7 +35,7 @@ def translate_files(  # noqa: PLR0913
     resize: int | tuple[int, int] | None = None,
     image_format: str = "png",
     batch_size: int = 8,
-    progress: Callable[[int, int], None] = lambda done, count: None,
+    progress: Progress = lambda done, count: None,
     team: Team = ALONE,
 ) -> list[Path]:
     """Translate files and folders into `out`, each output named like its input; returns the files written.
@@ -52,6 +53,25 @@ def translate_files(  # noqa: PLR0913
             outputs would overwrite each other or an input.
     """
     plan = team.first(lambda: plan_outputs(inputs, out, image_format))
+    translate_planned(translator, plan, to=to, resize=resize, batch_size=batch_size, progress=progress, team=team)
+    return list(plan.values())
+
+
+def translate_planned(  # noqa: PLR0913
+    translator: Translator,
+    plan: dict[Path, Path],
+    *,
+    to: DomainName,
+    resize: int | tuple[int, int] | None = None,
+    batch_size: int = 8,
+    progress: Progress = lambda done, count: None,
+    team: Team = ALONE,
+) -> None:
+    """As `translate_files`, of single files, each into the file that the plan gives it.
+
+    Raises:
+        DataError: inputs that cannot be read; all are listed, and the others are translated.
+    """
     mine = {source: plan[source] for source in team.mine(list(plan))}
     size = (resize, resize) if isinstance(resize, int) else resize
     broken: dict[Path, DataError] = {}
@@ -64,7 +84,6 @@ def translate_files(  # noqa: PLR0913
                 done += len(batch)
                 progress(done + len(broken), len(mine))
     team.first(partial(_refuse_broken, team.gathered(broken), len(plan)))
-    return list(plan.values())
 
 
 def _refuse_broken(parts: list[dict[Path, DataError]], count: int) -> None:

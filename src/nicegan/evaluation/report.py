@@ -6,13 +6,17 @@ import base64
 import html
 import io
 import json
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from nicegan.atomic import write_atomically
-from nicegan.run_folder import Metrics, RunFolder, pointed_at
+from nicegan.config import RunConfig
+from nicegan.evaluation.origin import best_in_words, read_origins
+from nicegan.run_folder import Metrics, RunFolder
 
+REPORT_FILE = "report.html"
 FEW_POINTS = 30  # fewer are drawn as they are, more are smoothed
 
 STYLE = """
@@ -39,24 +43,27 @@ def write_report(run: Path, first: Sequence[str] = (), analysis: Sequence[str] =
     Args:
         run: a run folder.
         first: sections that stand first, as HTML.
-        analysis: sections that follow the curves.
+        analysis: sections that follow the curves; if none are given, the report says how to have them.
 
     Returns:
         The report's path.
+
+    Raises:
+        ConfigError: there is no run, or its config.json cannot be read.
     """
     folder = RunFolder(run)
-    description, metrics = folder.read_description(), folder.read_metrics()
-    config = description["config"]
+    config, metrics = folder.read_config(), folder.read_metrics()
+    settings = text(config.model_dump(mode="json"))
     sections = [
         *first,
         section("Samples", samples(run)),
         section("Curves", curves(metrics)),
-        *analysis,
-        section("Cost and origin", table(("", ""), facts(run, description, metrics))),
-        section("Configuration", f"<details><summary>All settings</summary><pre>{text(config)}</pre></details>"),
+        *(analysis or [section("Scores, latents, heatmaps", paragraph(f"Made by: {whole_report_command(run)}"))]),
+        section("Cost and origin", table(("", ""), facts(folder, config, metrics))),
+        section("Configuration", f"<details><summary>All settings</summary><pre>{settings}</pre></details>"),
     ]
-    data = Path(config["data"] or config["domain_a"] or "").name
-    lead = f"Recipe {config['recipe']} on {data}, {steps_done(metrics):,} of {config['steps']:,} steps"
+    data = Path(config.data or config.domain_a or "").name
+    lead = f"Recipe {config.recipe} on {data}, {steps_done(metrics):,} of {config.steps:,} steps"
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -64,9 +71,22 @@ def write_report(run: Path, first: Sequence[str] = (), analysis: Sequence[str] =
         f"<h1>{html.escape(run.resolve().name)}</h1><p class=lead>{html.escape(lead)}</p>"
         f"{''.join(sections)}</main></body></html>"
     )
-    path = run / "report.html"
+    path = run / REPORT_FILE
     write_atomically(path, page.encode())
     return path
+
+
+def refresh_report(run: Path) -> Path:
+    """`write_report`, unless the report there is newer than the last checkpoint: it may be the whole one."""
+    report, latest = run / REPORT_FILE, RunFolder(run).latest
+    if report.is_file() and latest.is_file() and report.stat().st_mtime_ns >= latest.stat().st_mtime_ns:
+        return report
+    return write_report(run)
+
+
+def whole_report_command(run: Path) -> str:
+    """What adds scores, latents and heatmaps to a run's report."""
+    return f"nicegan report {shlex.quote(str(run))}"
 
 
 def section(title: str, content: str) -> str:
@@ -125,26 +145,23 @@ def thinned(items: Sequence[Path], count: int) -> list[Path]:
     return list(items[::-1][::stride])
 
 
-def facts(run: Path, description: dict[str, Any], metrics: Metrics) -> list[tuple[str, str]]:
+def facts(folder: RunFolder, config: RunConfig, metrics: Metrics) -> list[tuple[str, str]]:
     """Time, speed, machine, versions, and which checkpoint is best."""
     logged = [line for line in metrics if "images_per_second" in line]
-    config = description["config"]
-    origin = [description, *description.get("resumed", [])][-1]
-    processes = origin.get("processes", 1)
-    rows = [("machine", f"{origin['machine']}{f', {processes} processes' if processes > 1 else ''}")]
+    origins = read_origins(folder)
+    processes = origins[-1].processes
+    rows = [("machine", f"{origins[-1].machine}{f', {processes} processes' if processes > 1 else ''}")]
     if logged:
         speed = logged[-1]["images_per_second"]
-        per_step = 2 * config["batch_size"] * config.get("accumulate", 1) * processes
+        per_step = 2 * config.batch_size * config.accumulate * processes
         minutes = per_step / speed / 60
         whole = f"{minutes * steps_done(metrics):.0f} minutes for the {steps_done(metrics):,} steps so far"
         rows.append(("time", f"{speed:.1f} images/s: {1000 * minutes:.1f} minutes per 1,000 steps, {whole}"))
         if "memory_bytes" in logged[-1]:
             rows.append(("memory", f"{logged[-1]['memory_bytes'] / 2**30:.2f} GiB at the peak of the first process"))
-    if pointed_at(run / "best") is not None:
-        best = json.loads((run / "best").read_text())
-        rows.append(("best checkpoint", f"step {best['step']:,}: {best['why']} ({best['score']:.4g})"))
-    versions = ", ".join(f"{name} {version}" for name, version in description["versions"].items())
-    return [*rows, ("versions", versions), ("commit", str(description["commit"] or "unknown"))]
+    if best := best_in_words(folder.best):
+        rows.append(("best checkpoint", best))
+    return [*rows, ("versions", origins[0].named_versions()), ("commit", origins[0].named_commit())]
 
 
 PANELS: dict[str, Callable[[str], bool]] = {

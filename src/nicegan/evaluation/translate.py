@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, overload
+from typing import overload
 
 import numpy as np
 import torch
@@ -18,11 +18,9 @@ from nicegan.errors import ConfigError
 from nicegan.geometry import SMALLEST_LATENT_SIDE, next_multiple
 from nicegan.machine import Machine, choose_machine
 from nicegan.model_file import Model, find_model, load_model
-from nicegan.models.domain import translate
+from nicegan.models.domain import OTHER, DomainName, translate
 from nicegan.models.encoder import spread_heatmap
 
-DomainName = Literal["A", "B"]
-OTHER: dict[DomainName, DomainName] = {"A": "B", "B": "A"}
 SMALLEST_SIDE = 16  # pixels; smaller images are padded to this
 
 

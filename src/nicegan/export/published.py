@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
-from nicegan.config import LossConfig, NetworkConfig
+from nicegan.config import LossConfig, NetworkConfig, first_mistake
 from nicegan.errors import CheckpointError
 from nicegan.methods.base import Method
 from nicegan.methods.build import build_method
@@ -127,17 +127,19 @@ def infer_card(path: Path, parts: dict[str, dict[str, Tensor]]) -> ModelCard:
     depth = SHARED_LAYERS + 4 + sum(bool(re.fullmatch(r"Dis0_0\.\d+\.weight_orig", name)) for name in discriminator)
     blocks = {match[0] for name in generator if (match := re.match(r"UpBlock1_\d+", name))}
     flat = features != width
-    latent_side = math.isqrt(features // width) if flat else 64
+    latent_side = math.isqrt(features // max(width, 1)) if flat else 64
     if flat and latent_side**2 * width != features:
         raise CheckpointError(f"{path}: its flat style layer takes {features} values, which no square image gives")
+    side = latent_side << SHARED_LAYERS
     try:
         network = NetworkConfig(
             base_channels=base_channels, blocks=len(blocks), depth=depth, summary="flat" if flat else "pooled"
         )
+        return ModelCard(network=network, image_size=(side, side), origin=f"published checkpoint {path.name}")
     except ValidationError as problem:
-        raise CheckpointError(f"{path} describes networks that cannot be: {problem.errors()[0]['msg']}") from None
-    side = latent_side << SHARED_LAYERS
-    return ModelCard(network=network, image_size=(side, side), origin=f"published checkpoint {path.name}")
+        raise CheckpointError(
+            f"{path} describes networks that cannot be ({first_mistake(problem)}): it is damaged, or another method's"
+        ) from None
 
 
 def load_published(path: Path) -> tuple[ModelCard, Method]:
@@ -148,20 +150,32 @@ def load_published(path: Path) -> tuple[ModelCard, Method]:
     """
     parts = read_published(path)
     card = infer_card(path, parts)
+    with torch.device("meta"):  # so that a damaged checkpoint costs neither time nor memory
+        expected = _modules(build_method(card.network, LossConfig(), card.image_size))
+    states = {part: _fitted(path, part, parts[part], module.state_dict()) for part, module in expected.items()}
     method = build_method(card.network, LossConfig(), card.image_size)
-    for domain in method.domains:
-        for part, module in ((f"gen2{domain.name}", domain.generator), (f"dis{domain.name}", domain.discriminator)):
-            expected = module.state_dict()
-            state = {renamed(part, name): tensor for name, tensor in parts[part].items()}
-            if odd := sorted(set(expected) ^ set(state)):
-                raise CheckpointError(f"{path}: {part} has missing or unknown tensors: {', '.join(odd[:3])}")
-            for name, tensor in state.items():
-                if tensor.numel() != expected[name].numel():
-                    raise CheckpointError(
-                        f"{path}: {part}/{name} has {tuple(tensor.shape)}, not what its width implies"
-                    )
-            module.load_state_dict({name: tensor.reshape(expected[name].shape) for name, tensor in state.items()})
+    for part, module in _modules(method).items():
+        module.load_state_dict(states[part])
     return card, method
+
+
+def _modules(method: Method) -> dict[str, nn.Module]:
+    """The networks by their published names."""
+    modules: dict[str, nn.Module] = {}
+    for domain in method.domains:
+        modules |= {f"gen2{domain.name}": domain.generator, f"dis{domain.name}": domain.discriminator}
+    return modules
+
+
+def _fitted(path: Path, part: str, found: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a part under our names and in our shapes."""
+    state = {renamed(part, name): tensor for name, tensor in found.items()}
+    if odd := sorted(set(expected) ^ set(state)):
+        raise CheckpointError(f"{path}: {part} has missing or unknown tensors: {', '.join(odd[:3])}")
+    for name, tensor in state.items():
+        if tensor.numel() != expected[name].numel():
+            raise CheckpointError(f"{path}: {part}/{name} has {tuple(tensor.shape)}, not what its width implies")
+    return {name: tensor.reshape(expected[name].shape) for name, tensor in state.items()}
 
 
 def import_published(checkpoint: Path, out: Path) -> ModelCard:

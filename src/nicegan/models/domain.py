@@ -5,12 +5,18 @@ translate(image, source, target) = target.generator(source.encoder(image))
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
 from torch import nn
 
 from nicegan.models.discriminator import Discriminator
 from nicegan.models.encoder import Encoder
 from nicegan.models.generator import Generator
 from nicegan.shapes import Image, Reading
+
+DomainName = Literal["A", "B"]
+OTHER: Mapping[str, DomainName] = {"A": "B", "B": "A"}
 
 
 class NiceDomain(nn.Module):

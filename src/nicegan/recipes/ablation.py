@@ -28,11 +28,12 @@ from nicegan.analysis.ablation import (
     settings_csv,
     shown,
 )
-from nicegan.analysis.ablation_figure import draw
+from nicegan.analysis.ablation_figure import draw, label
 from nicegan.analysis.grid import Grid, Switches, as_text, make_grid
 from nicegan.atomic import write_atomically
 from nicegan.config import RunConfig
 from nicegan.errors import ConfigError, TrainingError
+from nicegan.evaluation.origin import read_origins, why_best
 from nicegan.evaluation.report import write_report
 from nicegan.machine import choose_machine
 from nicegan.methods.build import build_method
@@ -202,15 +203,13 @@ class Ablation:
             facts.append(
                 f"Changed from the recipe: {', '.join(f'{name} = {as_text(of)}' for name, of in changed.items())}."
             )
-        descriptions = [RunFolder(cell.folder).read_description() for cell in finished]
-        origins = [origin for one in descriptions for origin in (one, *one.get("resumed", []))]
-        why = [json.loads(RunFolder(cell.folder).best.read_text(encoding="utf-8"))["why"] for cell in finished]
-        versions = [", ".join(f"{name} {of}" for name, of in one["versions"].items()) for one in origins]
+        folders = [RunFolder(cell.folder) for cell in finished]
+        origins = [origin for folder in folders for origin in read_origins(folder)]
         for what, found in {
-            "Best checkpoint": why,
-            "Machine": [str(one["machine"]) for one in origins],
-            "Versions": versions,
-            "Commit": [str(one["commit"] or "unknown") for one in origins],
+            "Best checkpoint": [why_best(folder.best) for folder in folders],
+            "Machine": [origin.machine for origin in origins],
+            "Versions": [origin.named_versions() for origin in origins],
+            "Commit": [origin.named_commit() for origin in origins],
         }.items():
             alike = list(dict.fromkeys(found))
             differs = " (not the same for all runs)" if len(alike) > 1 else ""
@@ -233,11 +232,13 @@ def trained_parameters(config: RunConfig) -> int:
 
 def summary(table: AblationTable) -> Table:
     """The best scores for a terminal."""
-    sheet = Table(title="Mean ± deviation over seeds, less is better", title_justify="left")
+    sheet = Table(title="Mean ± deviation over seeds, less is better", title_justify="left", show_lines=True)
     heads = [head for score in table.scores for head in (score.replace("_", " "), "difference (95 % interval)")]
-    for head in ("setting", "seeds", *heads):
-        sheet.add_column(head, overflow="fold")
-    for row in table.rows:
+    names = [label(table, row) for row in table.rows]
+    sheet.add_column("setting", min_width=max(len(word) for name in names for word in name.split()))
+    for head in ("seeds", *heads):
+        sheet.add_column(head)
+    for name, row in zip(names, table.rows, strict=True):
         found = [shown(value) for score in table.scores for value in (row.best(score), table.difference(row, score))]
-        sheet.add_row(Text(row.setting.name.replace(",", "\n")), str(len(row.runs)), *found)
+        sheet.add_row(Text(name), str(len(row.runs)), *found)
     return sheet

@@ -17,6 +17,8 @@ from nicegan.analysis.images import chosen_images
 from nicegan.config import RunConfig
 from nicegan.data.places import find_dataset
 from nicegan.errors import CheckpointError
+from nicegan.evaluation.evaluate import UNTRANSLATED
+from nicegan.evaluation.measure import MIN_FOR_INTERVAL
 from nicegan.evaluation.report import paragraph, table
 from nicegan.machine import Machine
 from nicegan.methods.base import Batch
@@ -31,18 +33,17 @@ from nicegan.training.samples import translated
 
 NUM_HALVES = 20  # an interval's width is then known to a sixth
 PREFIX = "average."  # of the averaged networks in a checkpoint
-UNTRANSLATED = "no translation"
 
 
 @contextmanager
 def standing_checkpoints(folder: RunFolder) -> Iterator[dict[str, Path]]:
     """Model files by name, for as long as the context lasts: "best", and "last" if that is another one.
 
-    A run that has no score yet has a "first" one in place of the best.
+    A run that has no score yet has only the last one.
     """
-    models = {"best" if pointed_at(folder.best) else "first": folder.model}
+    models = {"best" if pointed_at(folder.best) else "last": folder.model}
     card, latest = read_card(folder.model), pointed_at(folder.latest)
-    if latest is None or int(latest.name) == card.step:
+    if latest is None or not latest.name.isdigit() or int(latest.name) == card.step:
         yield models
         return
     with tempfile.TemporaryDirectory(prefix="nicegan-") as place:
@@ -66,13 +67,15 @@ def _averages(model: Path, checkpoint: Path) -> TranslationPaths:
 
 
 class Distance(NamedTuple):
-    """A sliced Wasserstein distance, and the same of random halves of the images."""
+    """A sliced Wasserstein distance, and the same of random halves of the images; none where there are too few."""
 
     value: float
-    of_halves: Tensor
+    of_halves: Tensor | None
 
     def text(self) -> str:
         """Value and half the width of its 95 % interval."""
+        if self.of_halves is None:
+            return f"{self.value:.1f}"
         return f"{self.value:.1f} ± {interval(self.value, self.of_halves).reach:.1f}"
 
 
@@ -90,10 +93,10 @@ def compared(config: RunConfig, models: dict[str, Path], machine: Machine) -> st
     cells = [[name, *(distance.text() for distance in found)] for name, found in rows.items()]
     told = "" if len(rows) < 3 else " " + _told_apart(*list(rows.values())[-2:])
     counts = f"{len(real.a)} images of A and {len(real.b)} of B"
-    note = (
-        f"Sliced Wasserstein distances, less is better, on {counts}, with 95 % intervals for other images, as many of "
-        f"them.{told} Intervals say nothing of other seeds."
-    )
+    intervals = "95 % intervals for other images, as many of them; they say nothing of other seeds"
+    if min(map(len, real)) < MIN_FOR_INTERVAL:
+        intervals = f"too few for intervals, which take {MIN_FOR_INTERVAL} of each"
+    note = f"Sliced Wasserstein distances, less is better, on {counts}: {intervals}.{told}"
     return table(("", "A to B", "B to A"), cells) + paragraph(note)
 
 
@@ -103,9 +106,12 @@ def _distances(real: Batch, drawn_b: Image, drawn_a: Image) -> tuple[Distance, D
 
 
 def _distance(drawn: Image, real: Image) -> Distance:
+    value = sliced_wasserstein(drawn, real)
+    if min(len(drawn), len(real)) < MIN_FOR_INTERVAL:
+        return Distance(value, None)
     parts = zip(halves(len(drawn), NUM_HALVES, 1), halves(len(real), NUM_HALVES, 0), strict=True)
-    values = [sliced_wasserstein(drawn[i], real[j]) for i, j in parts] if min(len(drawn), len(real)) > 1 else [0.0, 0.0]
-    return Distance(sliced_wasserstein(drawn, real), torch.tensor(values, dtype=torch.float64))
+    values = [sliced_wasserstein(drawn[i], real[j]) for i, j in parts]
+    return Distance(value, torch.tensor(values, dtype=torch.float64))
 
 
 def _told_apart(best: tuple[Distance, Distance], last: tuple[Distance, Distance]) -> str:
@@ -113,6 +119,9 @@ def _told_apart(best: tuple[Distance, Distance], last: tuple[Distance, Distance]
     verdicts = []
     for direction, one, other in zip(("A to B", "B to A"), best, last, strict=True):
         difference = other.value - one.value
+        if one.of_halves is None or other.of_halves is None:
+            verdicts.append(f"{direction} {difference:+.1f} (too few images to tell)")
+            continue
         reach = interval(difference, other.of_halves - one.of_halves).reach
         verdict = "not told apart" if abs(difference) <= reach else "worse" if difference > 0 else "better"
         verdicts.append(f"{direction} {difference:+.1f} ± {reach:.1f} ({verdict})")

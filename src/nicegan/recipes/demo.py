@@ -20,7 +20,8 @@ from nicegan.errors import DataError
 from nicegan.evaluation.folders import translate_files
 from nicegan.evaluation.report import figure, section, table
 from nicegan.evaluation.score import TRUTH_COLUMNS, TruthScore, score_against_truth
-from nicegan.evaluation.translate import DomainName, load
+from nicegan.evaluation.translate import load
+from nicegan.models.domain import OTHER, DomainName
 from nicegan.recipes import recipe
 from nicegan.recipes.report import report
 from nicegan.training.loop import train
@@ -54,7 +55,7 @@ def run_demo(out: Path, *, seed: int, steps: int | None, console: Console) -> De
     translator = load(out / "run")
     scores, sheets = [], []
     for (name, to), truth in zip(DIRECTIONS, (demo.truth_of_a, demo.truth_of_b), strict=True):
-        inputs = demo.dataset / f"test{'A' if to == 'B' else 'B'}"
+        inputs = demo.dataset / f"test{OTHER[to]}"
         translated = out / f"translated_to_{to}"
         translate_files(translator, [inputs], translated, to=to)
         scores.append(score_against_truth(name, inputs, translated, truth))

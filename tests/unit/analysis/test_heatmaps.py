@@ -1,17 +1,19 @@
 """Heatmaps: a head's sight is its own gradient, its verdict lies on its patches, its weights are the run's."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from tests.conftest import TINY
+from tests.tars import write_tar
 from tests.unit.analysis.conftest import write_run
 
 from nicegan.analysis import heatmaps
 from nicegan.analysis.heatmaps import draw_heatmaps, heatmap_sheet, placed, sights, single_files, smoothed, unique_stems
 from nicegan.analysis.judges import judging_checkpoint, load_discriminators
 from nicegan.config import RunConfig
-from nicegan.data.places import Dataset
+from nicegan.data.places import Dataset, find_dataset
 from nicegan.errors import CheckpointError
 from nicegan.machine import Machine
 from nicegan.methods.build import build_discriminator
@@ -135,6 +137,25 @@ def test_broken_checkpoints_are_one_line(run: Path, images: Dataset, machine: Ma
             draw_heatmaps(run, images, machine)
         assert len(str(caught.value).splitlines()) == 1
         weights.touch()
+
+
+def test_images_of_shards_are_named_like_their_members(run: Path, dataset: Path, machine: Machine) -> None:
+    for domain in "AB":
+        folder = dataset / f"test{domain}"
+        members = [(f"deep/{domain}_{path.name}", path.read_bytes()) for path in sorted(folder.iterdir())]
+        write_tar(dataset / f"test{domain}-000.tar", members)
+        shutil.rmtree(folder)
+    found = draw_heatmaps(run / "model.safetensors", find_dataset(dataset, None, None), machine)
+    names = [name for name, _ in single_files(found.domains["A"])]
+    assert names == [f"A_image_00{number}.png" for number in range(3)]
+    assert found.domains["B"].names[0] == f"{dataset}/testB-000.tar/deep/B_image_000.png"
+
+
+def test_any_name_of_a_member_can_be_written(tmp_path: Path) -> None:
+    stems = unique_stems(["x" * 300 + ".png", "\u00e9" * 300 + ".png", "a\0b.png"], ["_global_verdict"])
+    for stem in stems:
+        (tmp_path / f"{stem}_global_verdict.png").touch()
+    assert stems[2] == "a_b"
 
 
 def test_no_two_images_have_one_file() -> None:

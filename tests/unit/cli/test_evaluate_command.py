@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import write_images
-from tests.feature_networks import NotANumber, OneRow, write_network
+from tests.feature_networks import NotANumber, OneRow, WithoutForward, write_network
 from tests.servers import file_server
 from tests.unit.cli.test_commands import run
 from tests.unit.evaluation.test_translate import write_model
@@ -63,6 +63,25 @@ def test_a_model(features: Path, dataset: Path, tmp_path: Path, capsys: pytest.C
     assert "±" not in out
 
 
+def test_the_largest_seed_is_taken(features: Path, dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = ("--real", dataset / "trainA", "--fake", dataset / "trainB")
+    code, _, err = evaluate(capsys, *folders, "--features", features, "--seed", str(2**63 - 1))
+    assert (code, err) == (0, "")
+
+
+def test_several_machines_are_refused_in_one_line(
+    features: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"LOCAL_RANK": "0", "RANK": "0", "GROUP_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    model = write_model(tmp_path / "model.safetensors")
+    code, out, err = evaluate(capsys, model, "--data", dataset, "--features", features)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "evaluate is the work of one machine" in err
+    monkeypatch.setenv("GROUP_WORLD_SIZE", "1")
+    assert evaluate(capsys, model, "--data", dataset, "--features", features)[0] == 0
+
+
 MISTAKES = [
     ([], "name a model and --data, or folders"),
     (["--real", "IMAGES"], "name a model and --data, or folders"),
@@ -70,7 +89,7 @@ MISTAKES = [
     (["MODEL", "--data", "DATA", "--real", "IMAGES"], "not both"),
     (["--real", "IMAGES", "--fake", "IMAGES", "--data", "DATA"], "leave out --data"),
     (["NOWHERE", "--data", "DATA"], "does not exist"),
-    (["MODEL", "--data", "IMAGES"], "testA is not a folder"),
+    (["MODEL", "--data", "IMAGES"], "IMAGES has no images in testA and testB"),
     (["MODEL", "--data", "DATA", "--against", "MODEL"], "compared with itself"),
     (["--real", "NOWHERE", "--fake", "IMAGES"], "is not a folder"),
     (["--real", "EMPTY", "--fake", "IMAGES"], "holds no images"),
@@ -81,7 +100,9 @@ MISTAKES = [
     (["--real", "IMAGES", "--fake", "IMAGES", "--features", "NAN"], "NaN or infinite"),
     (["--real", "IMAGES", "--fake", "IMAGES", "--features", "ONEROW"], "a row for each"),
     (["--real", "IMAGES", "--fake", "IMAGES", "--resize", "sharp"], "'sharp'"),
+    (["--real", "IMAGES", "--fake", "IMAGES", "--features", "NOFORWARD"], "without forward(images)"),
     (["--real", "IMAGES", "--fake", "IMAGES", "--seed", "-1"], "--seed"),
+    (["--real", "IMAGES", "--fake", "IMAGES", "--features", "GOOD", "--seed", str(10**23)], "--seed: should be less"),
     (["--real", "IMAGES", "--fake", "IMAGES", "--device", "gpu", "--features", "GOOD"], "device 'gpu'"),
     (["--real", "IMAGES", "--fake", "IMAGES", "--json", "NOWHERE/x.json"], "there is no such folder"),
     (["--real", "IMAGES", "--fake", "IMAGES", "--json", "IMAGES"], "is a folder: name a file"),
@@ -113,11 +134,12 @@ def test_every_mistake_has_one_clear_line(
         "TEXT": tmp_path / "text.pt",
         "NAN": write_network(tmp_path / "nan.pt", NotANumber()),
         "ONEROW": write_network(tmp_path / "onerow.pt", OneRow()),
+        "NOFORWARD": write_network(tmp_path / "noforward.pt", WithoutForward()),
         "GOOD": write_network(tmp_path / "good.pt"),
     }
     code, out, err = evaluate(capsys, *(places.get(argument, argument) for argument in arguments))
     assert code == 2
-    assert message in err
+    assert message.replace("IMAGES", str(places["IMAGES"])) in err
     assert err.startswith("nicegan: ")
     assert len(err.strip().splitlines()) == 1, err
     assert "Traceback" not in out + err

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.unit.test_model_file import little_memory
 from torch import Tensor, nn
 
 from nicegan.config import LossConfig, NetworkConfig
@@ -122,6 +123,20 @@ def damaged(parts: dict[str, dict[str, Tensor]], kind: str) -> object:
         parts["gen2A"]["FC.0.weight"] = torch.zeros(16, 16 * 7)
     if kind == "no width":
         parts["disA"]["model.1.weight_orig"] = torch.zeros(0, 3, 4, 4)
+    if kind == "a wide first layer":
+        parts["disA"]["model.1.weight_orig"] = torch.zeros(1024, 3, 4, 4)
+    if kind == "too wide a first layer":
+        parts["disA"]["model.1.weight_orig"] = torch.zeros(5000, 3, 4, 4)
+    if kind == "too many blocks":
+        parts["gen2A"] |= {f"UpBlock1_{number}.conv1.weight": torch.zeros(1) for number in range(100)}
+    if kind == "too many layers":
+        parts["disA"] |= {f"Dis0_0.{number}.weight_orig": torch.zeros(1) for number in range(100)}
+    if kind == "a flat layer without outputs":
+        parts["gen2A"]["FC.0.weight"] = torch.zeros(0, 64)
+    if kind == "a flat layer without inputs":
+        parts["gen2A"]["FC.0.weight"] = torch.zeros(16, 0)
+    if kind == "a flat layer of a huge image":
+        parts["gen2A"]["FC.0.weight"] = torch.zeros(1, 5000**2)
     return parts
 
 
@@ -138,12 +153,19 @@ def damaged(parts: dict[str, dict[str, Tensor]], kind: str) -> object:
         "no encoder",
         "an odd flat layer",
         "no width",
+        "a wide first layer",
+        "too wide a first layer",
+        "too many blocks",
+        "too many layers",
+        "a flat layer without outputs",
+        "a flat layer without inputs",
+        "a flat layer of a huge image",
     ],
 )
 def test_anything_else_is_a_clear_error(tmp_path: Path, kind: str) -> None:
     parts = checkpoint(NetworkConfig(base_channels=4, blocks=1, depth=6), 64)
     torch.save(damaged(parts, kind), tmp_path / "params.pt")
-    with pytest.raises(CheckpointError) as caught:
+    with little_memory(), pytest.raises(CheckpointError) as caught:
         load_published(tmp_path / "params.pt")
     assert len(str(caught.value).splitlines()) == 1
 

@@ -1,6 +1,7 @@
 """An ablation's runs: which are trained, which are not again, and whose folder it is. Training is made up."""
 
 import csv
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -190,6 +191,37 @@ def test_when_a_cell_is_finished(base: RunConfig, trainer: Trainer, tmp_path: Pa
     assert is_finished(cell)  # one score no better than the best
     with pytest.raises(ConfigError, match="other settings .patience 1 there, 2 in the ablation"):
         is_finished(cell._replace(setting=setting._replace(config=patient.model_copy(update={"patience": 2}))))
+
+
+def test_what_a_run_folder_leaves_out_is_unknown(base: RunConfig, trainer: Trainer, tmp_path: Path) -> None:
+    ablate(base, tmp_path / "out", seeds=[0], encoder=["reused"])
+    folder = RunFolder(tmp_path / "out" / CELLS[0])
+    folder.config.write_text(json.dumps({"config": folder.read_config().model_dump(mode="json")}))
+    folder.best.write_text(json.dumps({"checkpoint": "checkpoints/000000003", "step": 3}))
+    ablate(base, tmp_path / "out", seeds=[0], encoder=["reused"])
+    page = (tmp_path / "out" / "table.md").read_text()
+    for what in ("Best checkpoint", "Machine", "Versions", "Commit"):
+        assert f"* {what}: unknown." in page
+
+
+def test_a_terminal_of_80_columns_breaks_no_word(base: RunConfig, trainer: Trainer, tmp_path: Path) -> None:
+    by = ["discriminator", "generator", "both"]
+    outcome = ablate(
+        base, tmp_path / "out", encoder=["reused"], encoder_trained_by=by, classifiers=["cam+local+global"]
+    )
+    terminal = Console(width=80, file=io.StringIO())
+    terminal.print(ablation.summary(outcome.table))
+    shown = terminal.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    for word in (
+        "encoder trained by:",
+        "discriminator",
+        "classifiers:",
+        "cam+local+global",
+        "10.50 ± 0.71",
+        "wasserstein",
+    ):
+        assert word in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_parameters_are_counted_without_making_them() -> None:
