@@ -262,8 +262,12 @@ def differences(old: Frozen, new: Frozen, prefix: str = "") -> dict[str, tuple[A
     return found
 
 
-def first_mistake(problem: ValidationError) -> str:
+def first_mistake(problem: Exception) -> str:
     """What is wrong with content that makes no configuration, in one line: "network.blocks: Input should be ..."."""
-    wrong = problem.errors()[0]
-    place = ".".join(map(str, wrong["loc"]))
-    return " ".join(f"{place}: {wrong['msg']}".removeprefix(": ").split())
+    text = str(problem)
+    if isinstance(problem, ValidationError):
+        wrong = problem.errors()[0]
+        text, place = wrong["msg"].removeprefix("Value error, "), ".".join(map(str, wrong["loc"]))
+        if place and wrong["type"] != "value_error":  # our own checks name what they speak of
+            text = f"{place}: {text}"
+    return " ".join(text.split())

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
 from nicegan.atomic import write_atomically
-from nicegan.config import CHANGEABLE, RunConfig, differences
+from nicegan.config import CHANGEABLE, RunConfig, differences, first_mistake
 from nicegan.errors import ConfigError, TrainingError
 
 Metrics = list[dict[str, float]]
@@ -46,8 +45,8 @@ class RunFolder:
                 raise ConfigError(f"{self.config} was written by a newer nicegan (format {version}): update nicegan")
             RunConfig.model_validate(description["config"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as problem:
-            detail = problem.errors()[0]["msg"] if isinstance(problem, ValidationError) else problem
-            raise ConfigError(f"{self.config} cannot be read: {detail}; put a copy of it back") from None
+            reason = first_mistake(problem)
+            raise ConfigError(f"{self.config} cannot be read: {reason}; put a copy of it back") from None
         return description
 
     def read_config(self) -> RunConfig:

@@ -111,7 +111,8 @@ def test_the_run_folder_holds_what_the_readme_promises(tiny_run: RunConfig, tmp_
     nicegan.train(tiny_run, run)
     names = {path.name for path in run.iterdir()}
     assert names == {
-        "config.json", "metrics.jsonl", "samples", "tensorboard", "checkpoints", "latest", "best", "model.safetensors"
+        "config.json", "metrics.jsonl", "samples", "tensorboard", "checkpoints", "latest", "best", "model.safetensors",
+        ".lock"
     }  # fmt: skip
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["000000003", "000000006"]
     assert json.loads((run / "latest").read_text())["checkpoint"] == "checkpoints/000000006"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
-from nicegan.config import Frozen, Head, NetworkConfig, RunConfig
+from nicegan.config import Frozen, Head, NetworkConfig, RunConfig, first_mistake
 from nicegan.errors import ConfigError
 
 Switches = Mapping[str, Sequence[Any]]  # name -> values, as a user writes them
@@ -89,7 +89,7 @@ def make_grid(base: RunConfig, switches: Switches) -> Grid:
         try:
             found.append(Setting(name, texts, _with_values(base, dict(zip(paths, combination, strict=True)))))
         except ValidationError as problem:
-            left_out.append(LeftOut(name, problem.errors()[0]["msg"].removeprefix("Value error, ")))
+            left_out.append(LeftOut(name, first_mistake(problem)))
     if not found:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out)
         raise ConfigError(f"no combination of these switches makes a configuration ({reasons})")

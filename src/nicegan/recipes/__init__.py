@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nicegan.config import NetworkConfig, OptimizerConfig, RunConfig
+from nicegan.config import NetworkConfig, OptimizerConfig, RunConfig, first_mistake
 from nicegan.errors import ConfigError
 
 RECIPES: dict[str, RunConfig] = {
@@ -49,6 +49,4 @@ def recipe(name: str, **changes: Any) -> RunConfig:
     try:
         return RunConfig.model_validate({**RECIPES[name].model_dump(), **changes})
     except ValidationError as problem:
-        wrong = problem.errors()[0]
-        place = ".".join(map(str, wrong["loc"]))
-        raise ConfigError(f"{place}: {wrong['msg']}" if place else wrong["msg"]) from None
+        raise ConfigError(first_mistake(problem)) from None

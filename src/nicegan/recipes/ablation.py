@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -31,7 +30,7 @@ from nicegan.analysis.ablation import (
 from nicegan.analysis.ablation_figure import draw, label
 from nicegan.analysis.grid import Grid, Switches, as_text, make_grid
 from nicegan.atomic import write_atomically
-from nicegan.config import RunConfig
+from nicegan.config import RunConfig, first_mistake
 from nicegan.errors import ConfigError, TrainingError
 from nicegan.evaluation.origin import read_origins, why_best
 from nicegan.evaluation.report import write_report
@@ -144,8 +143,7 @@ class Ablation:
             base = RunConfig.model_validate(content["base"])
             seeds, switches = set(content["seeds"]), {name: set(of) for name, of in content["switches"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
-            detail = problem.errors()[0]["msg"] if isinstance(problem, ValidationError) else problem
-            raise ConfigError(f"{note} cannot be read: {detail}; choose another --out") from None
+            raise ConfigError(f"{note} cannot be read: {first_mistake(problem)}; choose another --out") from None
         rows = [f"{name}: {old} there, {new} asked for" for name, (old, new) in decisive(base, self.base).items()]
         asked = self.grid.switches
         if switches.keys() != asked.keys():
