@@ -22,7 +22,7 @@ from tests.end_to_end.test_runs import ONE_THREAD, TINY, assert_same_checkpoint,
 from nicegan.run_folder import RunFolder
 from nicegan.training.state import pointed_at
 
-NUM_KILLS = int(os.environ.get("NICEGAN_KILLS", "4"))
+NUM_KILLS = int(os.environ.get("NICEGAN_KILLS", "3"))
 SEED = int(os.environ.get("NICEGAN_KILL_SEED", "0"))
 MOST_STEPS = 5  # between two kills
 STEPS = (MOST_STEPS + 3) * NUM_KILLS + 10

@@ -13,8 +13,8 @@ from tests.end_to_end.test_runs import ONE_THREAD
 from nicegan.config import RunConfig
 from nicegan.training.loop import Run
 
-WARM_UP = 60
-STEPS = 2000 if "NICEGAN_KILLS" in os.environ else 200
+WARM_UP = 40
+STEPS = 2000 if "NICEGAN_KILLS" in os.environ else 100
 LEAKY_STEPS = 20
 BATCH_BYTES = 2 * 3 * 48 * 48 * 4
 MAY_GROW = 1e6 / STEPS  # bytes a step: half a megabyte came once, somewhere; that is a slope of 0.75 MB / STEPS at most

@@ -11,7 +11,7 @@ Source: half-sampling is McCarthy, "Pseudo-replication: half samples", 1969; wit
 jackknife, Shao and Wu, Annals of Statistics 17 (1989).
 
 Where two sets come near one law, a distance is flat, and halves overstate the rest of its spread: intervals are then up
-to 1.8 times too wide (measured: docs/scores.md).
+to 1.6 times too wide (measured: docs/scores.md).
 
 The interval is for the score's mean over fresh draws *of as many images*. For the kernel distance and for means, which
 are unbiased, that is the true value; the Frechet distance keeps the bias of its count.

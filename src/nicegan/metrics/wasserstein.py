@@ -14,7 +14,8 @@ from torch import Tensor
 
 PATCH = 7  # pixels
 SMALLEST_SIDE = 16  # of the coarsest level, in pixels
-NUM_PATCHES = 8192  # from each set and level
+MOST_PATCHES = 8192  # from each set and level
+PATCHES_PER_IMAGE = 256  # at most, of the smaller set: twice the source's, which draws from 16,384 images
 NUM_DIRECTIONS = 256
 
 Images = Float[Tensor, "_ 3 _ _"]
@@ -49,7 +50,8 @@ def laplacian_pyramid(images: Images) -> list[Images]:
 
 
 def _level_distance(drawn: Images, real: Images, random: torch.Generator) -> float:
-    a, b = _patches(drawn, random), _patches(real, random)
+    number = min(MOST_PATCHES, PATCHES_PER_IMAGE * min(len(drawn), len(real)))
+    a, b = _patches(drawn, number, random), _patches(real, number, random)
     deviation, mean = torch.std_mean(b, dim=(0, 1, 2), keepdim=True)
     a, b = (((patches - mean) / deviation.clamp_min(1e-8)).flatten(1) for patches in (a, b))
     directions = F.normalize(torch.randn(a.shape[1], NUM_DIRECTIONS, generator=random), dim=0)
@@ -62,12 +64,12 @@ def _sorted_rows(x: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows column
     return torch.from_numpy(np.sort(x.numpy(), axis=1))
 
 
-def _patches(images: Images, random: torch.Generator) -> Float[Tensor, "_ 7 7 3"]:
+def _patches(images: Images, number: int, random: torch.Generator) -> Float[Tensor, "_ 7 7 3"]:
     """Patches at random places of random images."""
     count, _, height, width = images.shape
-    which = torch.randint(count, (NUM_PATCHES,), generator=random)
-    top = torch.randint(height - PATCH + 1, (NUM_PATCHES,), generator=random)
-    left = torch.randint(width - PATCH + 1, (NUM_PATCHES,), generator=random)
+    which = torch.randint(count, (number,), generator=random)
+    top = torch.randint(height - PATCH + 1, (number,), generator=random)
+    left = torch.randint(width - PATCH + 1, (number,), generator=random)
     reach = torch.arange(PATCH)
     rows, columns = (top[:, None] + reach)[:, :, None], (left[:, None] + reach)[:, None, :]
     return images.cpu()[which[:, None, None], :, rows, columns]
