@@ -48,4 +48,4 @@ bench: .venv/ready-dev
 	$(BIN)/nicegan bench
 
 clean:
-	rm -rf .venv demo runs
+	rm -rf .venv demo

@@ -3,7 +3,7 @@
 translator = nicegan.load("runs/cats")
 dog = translator.translate(PIL.Image.open("cat.jpg"), to="B")
 
-nicegan.train(nicegan.recipe("nicegan-tiny").model_copy(update={"data": Path("data/mine")}), Path("runs/mine"))
+nicegan.train(nicegan.recipe("nicegan-tiny", data="data/mine"), "runs/mine")
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import ctypes
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -123,8 +123,16 @@ def choose_device(device: str) -> torch.device:
     return chosen
 
 
+def forget_peak(device: torch.device) -> None:
+    """Let `peak_bytes` speak of what follows, where the system can: several runs may share a process."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_bytes(device: torch.device) -> int:
-    """The most memory that this process has held: the GPU's, or its own."""
+    """The most memory that this process has held, since `forget_peak`: the GPU's, or its own."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     status = Path("/proc/self/status")
@@ -146,7 +154,7 @@ def process_bytes() -> int:
 def free_bytes(device: torch.device) -> int | None:
     """Memory that this process can have in all: what it holds and what is free; None where the system does not tell."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
     listing = Path("/proc/meminfo")
     if device.type != "cpu" or not listing.is_file():
         return None

@@ -6,7 +6,7 @@ Nothing else is needed to load it: no flags, no code, no pickle.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import torch
 from pydantic import NonNegativeInt, ValidationError, model_validator
@@ -27,7 +27,7 @@ MODEL_FILE = "model.safetensors"
 class ModelCard(Frozen):
     """What a model says of itself."""
 
-    method: str = "nicegan"
+    method: Literal["nicegan"] = "nicegan"
     network: NetworkConfig
     image_size: tuple[Side, Side]
     """Height and width it was trained at, in pixels."""
@@ -76,7 +76,7 @@ def read_card(path: Path) -> ModelCard:
     """The description in a model's header.
 
     Raises:
-        CheckpointError: not a model file, or one written by a newer version.
+        CheckpointError: not a model file, one written by a newer version, or of a method that is unknown here.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -94,7 +94,7 @@ def read_card(path: Path) -> ModelCard:
         return ModelCard.model_validate_json(header.get("card", ""))
     except ValidationError as problem:
         raise CheckpointError(
-            f"{path} has a damaged model card ({first_mistake(problem)}): put a copy of it back, or make it anew"
+            f"{path} has a model card that cannot be used ({first_mistake(problem)}): put a copy back, or make it anew"
         ) from None
 
 

@@ -110,7 +110,7 @@ def test_a_card_with_a_damaged_number_is_refused_in_little_time_and_memory(
 @pytest.mark.parametrize("value", ["many", None, 1.5, [], {"a\nb": 1}])
 def test_a_card_with_something_else_for_a_number_names_the_place(model: Path, value: object) -> None:
     damage(model, ("network", "blocks"), value)
-    with pytest.raises(CheckpointError, match=r"damaged model card \(network.blocks: ") as caught:
+    with pytest.raises(CheckpointError, match=r"model card that cannot be used \(network.blocks: ") as caught:
         load_model(model)
     assert "\n" not in str(caught.value)
 
@@ -126,7 +126,7 @@ def test_another_format_version_is_refused(model: Path, version: str) -> None:
 @pytest.mark.parametrize("card", [{}, {"card": ""}, {"card": "{"}, {"card": "[]"}, {"card": '{"a\\nb": 1}'}])
 def test_a_card_that_is_none_is_refused(model: Path, card: dict[str, str]) -> None:
     save_file(load_file(model), model, metadata={**HEADER, **card})
-    with pytest.raises(CheckpointError, match="damaged model card") as caught:
+    with pytest.raises(CheckpointError, match="model card that cannot be used") as caught:
         read_card(model)
     assert "\n" not in str(caught.value)
 
@@ -136,3 +136,9 @@ def test_tensors_of_another_precision_are_read_in_the_networks_own(model: Path) 
     save_file(stored, model, metadata={**HEADER, "card": read_card(model).model_dump_json()})
     tensors = load_model(model).paths.state_dict()
     assert all(torch.equal(tensors[name], stored[name].float()) for name in stored)
+
+
+def test_a_model_of_another_method_is_not_taken_for_ours(model: Path) -> None:
+    damage(model, ("method",), "cyclegan")
+    with pytest.raises(CheckpointError, match=r"model card that cannot be used \(method: "):
+        load_model(model)

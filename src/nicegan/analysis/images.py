@@ -10,15 +10,14 @@ import torch
 
 from nicegan.data.augment import to_network
 from nicegan.data.cache import open_images
-from nicegan.data.folders import listing, spread
+from nicegan.data.folders import evenly_chosen, listing
 from nicegan.data.places import Dataset, Files, Place
 from nicegan.data.sources import first_drawn
-from nicegan.errors import CheckpointError, DataError
+from nicegan.errors import DataError
 from nicegan.machine import Machine
 from nicegan.model_file import Model, find_model, load_model
 from nicegan.shapes import Image
 
-METHOD = "nicegan"
 ENCODERS = {"reused": "NICE", "independent": "independent encoder"}
 
 
@@ -45,7 +44,7 @@ def chosen_images(dataset: Dataset, size: tuple[int, int], count: int) -> dict[s
 def _chosen(place: Place, size: tuple[int, int], count: int) -> DomainImages:
     """Of files at equal distances, of tar shards the first ones."""
     if isinstance(place, Files):
-        store = open_images(spread(place.paths, count), size)
+        store = open_images(evenly_chosen(place.paths, count), size)
         if store.broken:
             raise DataError(
                 f"{len(store.broken)} images cannot be read: repair or remove them\n{listing(store.broken)}"
@@ -61,12 +60,9 @@ def open_model(place: Path, machine: Machine) -> Model:
     """The model of a run folder, or of a model file, on the machine's device and frozen.
 
     Raises:
-        CheckpointError: there is no model, it cannot be read, or it is of another method than NICE-GAN.
+        CheckpointError: there is no model, or it cannot be read.
     """
-    path = find_model(place)
-    model = load_model(path)
-    if model.card.method != METHOD:
-        raise CheckpointError(f"{path} is a model of the method {model.card.method!r}: only {METHOD} can be analysed")
+    model = load_model(find_model(place))
     model.paths.to(machine.device).eval().requires_grad_(False)  # noqa: FBT003
     return model
 

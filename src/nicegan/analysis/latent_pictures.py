@@ -12,7 +12,7 @@ from PIL import Image as PILImage
 from nicegan.analysis.images import ENCODERS, DomainImages, model_name
 from nicegan.analysis.latents import NUM_PERMUTATIONS, LatentAnalysis
 from nicegan.data.augment import to_pixels
-from nicegan.data.folders import spread
+from nicegan.data.folders import evenly_chosen
 from nicegan.metrics.neighbours import Nearest
 from nicegan.sheets import Group, draw_sheet, stacked
 
@@ -86,7 +86,7 @@ def neighbour_sheet(analysis: LatentAnalysis) -> PILImage.Image:
 
 def neighbour_columns(queries: DomainImages, others: DomainImages, found: Nearest) -> dict[str, torch.Tensor]:
     """Evenly chosen images, and their neighbours from near to far."""
-    rows = spread(list(range(len(queries.names))), NUM_QUERIES)
+    rows = evenly_chosen(list(range(len(queries.names))), NUM_QUERIES)
     columns = {
         f"nearest {rank + 1}": others.images[found.indices[rows, rank]] for rank in range(found.indices.shape[1])
     }

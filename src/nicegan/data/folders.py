@@ -166,7 +166,7 @@ def listing(broken: dict[str, str]) -> str:
     return "\n".join(f"  {name!r}: {reason}" for name, reason in broken.items())
 
 
-def spread(items: Sequence[Item], count: int) -> list[Item]:
-    """At most `count` of the items, at equal distances."""
-    step = max(1, -(-len(items) // count))
-    return list(items[::step])
+def evenly_chosen(items: Sequence[Item], count: int) -> list[Item]:
+    """`count` of the items, as evenly as can be, in their order; all of them if there are no more."""
+    count = min(count, len(items))
+    return [items[i * len(items) // count] for i in range(count)]

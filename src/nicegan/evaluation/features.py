@@ -88,7 +88,7 @@ def extract_features(
             for batch in of_one_size(whole, BATCH_SIZE, MAX_BATCH_PIXELS):
                 pixels = torch.from_numpy(np.stack(list(batch.values()))).permute(0, 3, 1, 2)
                 rows |= dict(zip(batch, network(pixels.contiguous()), strict=True))
-                _check_widths(rows, network.facts.name)
+                _check_width(rows, next(iter(batch)), network.facts.name)
             progress(len(rows) + len(broken), len(paths))
     if broken:
         raise DataError(f"{len(broken)} of {len(paths)} images cannot be read\n{listing(broken)}")
@@ -120,8 +120,8 @@ def _prepared(path: Path, resize: Resize) -> Prepared | DataError:
         return problem
 
 
-def _check_widths(rows: dict[Path, Tensor], name: str) -> None:
-    widths = sorted({len(row) for row in rows.values()})
+def _check_width(rows: dict[Path, Tensor], newest: Path, name: str) -> None:
+    widths = sorted({len(next(iter(rows.values()))), len(rows[newest])})
     if len(widths) > 1:
         raise DataError(
             f"feature network {name} gives {widths[0]} features for one size of image and {widths[1]} for another: "

@@ -12,7 +12,7 @@ import torch
 from nicegan.config import RunConfig
 from nicegan.data.augment import cropped, to_network
 from nicegan.data.cache import ImageStore, Pixels, open_images
-from nicegan.data.folders import ignore_image_warnings, listing, spread
+from nicegan.data.folders import evenly_chosen, ignore_image_warnings, listing
 from nicegan.data.places import Dataset, Files, Place, Tars, find_dataset
 from nicegan.data.shards import refuse_broken_shards
 from nicegan.data.sources import CachedImages, Reading, Source, StreamedImages, first_images
@@ -113,7 +113,7 @@ class TrainingData:
         config = self.config
         paths = {what: (place.paths, config.load_size) for what, place in train.items() if isinstance(place, Files)}
         paths |= {
-            what: (spread(place.paths, NUM_SCORED), config.size)
+            what: (evenly_chosen(place.paths, NUM_SCORED), config.size)
             for what, place in test.items()
             if isinstance(place, Files)
         }

@@ -15,7 +15,7 @@ from nicegan.atomic import write_atomically
 from nicegan.config import RunConfig
 from nicegan.data.stream import Shard
 from nicegan.errors import TrainingError
-from nicegan.machine import choose_machine, keep_freed_memory, make_deterministic, peak_bytes
+from nicegan.machine import choose_machine, forget_peak, keep_freed_memory, make_deterministic, peak_bytes
 from nicegan.processes import ALONE, Team, joined
 from nicegan.run_folder import RunFolder
 from nicegan.shapes import Terms
@@ -62,6 +62,7 @@ class Run:
         team.first(lambda: self.folder.claim(config, describe_origin(str(self.machine), team.size)))
         if warning := shortage(config, self.machine):
             say(self.console, f"warning: {warning}")
+        forget_peak(self.machine.device)
         self._begin()
         self._restore()
         self.metrics = self._open_metrics()

@@ -15,7 +15,7 @@ from nicegan.analysis.latents import analyse_latents, as_record
 from nicegan.data.augment import to_network
 from nicegan.data.cache import open_images
 from nicegan.data.places import Dataset, Files, find_dataset
-from nicegan.errors import CheckpointError, DataError
+from nicegan.errors import DataError
 from nicegan.machine import Machine
 from nicegan.methods.build import build_translation_paths
 from nicegan.metrics.mmd import median_distance
@@ -114,10 +114,3 @@ def test_images_that_are_all_the_same(tmp_path: Path, machine: Machine) -> None:
             Image.new("RGB", (8, 8), "red").save(tmp_path / name / f"{number}.png")
     with pytest.raises(DataError, match="all latents are equal"):
         analyse_latents(model, find_dataset(None, str(tmp_path / "a"), str(tmp_path / "b")), machine)
-
-
-def test_models_of_other_methods_are_refused(tmp_path: Path, images: Dataset, machine: Machine) -> None:
-    card = ModelCard(method="cyclegan", network=TINY, image_size=(64, 64))
-    save_model(tmp_path / "model.safetensors", card, build_translation_paths(TINY, (64, 64)))
-    with pytest.raises(CheckpointError, match="of the method 'cyclegan': only nicegan"):
-        analyse_latents(tmp_path, images, machine)

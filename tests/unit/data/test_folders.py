@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageOps
 from tests.conftest import write_images
 
-from nicegan.data.folders import find_images, read_image, spread, without_image_warnings
+from nicegan.data.folders import evenly_chosen, find_images, read_image, without_image_warnings
 from nicegan.errors import DataError
 
 RED = (200, 30, 40)
@@ -147,5 +147,12 @@ def test_any_nesting_and_names_but_no_hidden_files_and_no_loops(tmp_path: Path) 
 
 def test_samples_are_spread_over_the_test_set() -> None:
     files = [Path(str(i)) for i in range(100)]
-    assert spread(files, 10) == files[::10]
-    assert spread(files[:3], 10) == files[:3]
+    assert evenly_chosen(files, 10) == files[::10]
+    assert evenly_chosen(files[:3], 10) == files[:3]
+
+
+def test_as_many_samples_are_taken_as_were_asked_for() -> None:
+    for available in (64, 65, 100, 127, 128):
+        chosen = evenly_chosen(range(available), 64)
+        assert len(set(chosen)) == 64 and chosen == sorted(chosen)
+        assert max(b - a for a, b in zip(chosen, chosen[1:], strict=False)) <= 2
