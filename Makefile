@@ -1,9 +1,10 @@
-# make demo: see it work.  make test: see it tested.  make test-faults: killed 30 times.  make check: all that CI runs.
+# make demo: see it work.  make test: see it tested.  make test-faults: killed 30 times.  make test-thorough: long tests too.
+# make check: all that CI runs.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test test-faults check format lint types imports bench clean
+.PHONY: setup demo test test-faults test-thorough check format lint types imports bench clean
 
 setup: .venv/ready-dev
 
@@ -26,7 +27,10 @@ test: .venv/ready-dev
 	$(BIN)/pytest
 
 test-faults: .venv/ready-dev
-	NICEGAN_KILLS=30 $(BIN)/pytest tests/faults
+	NICEGAN_KILLS=30 NICEGAN_THOROUGH=1 $(BIN)/pytest tests/faults
+
+test-thorough: .venv/ready-dev
+	NICEGAN_KILLS=30 NICEGAN_THOROUGH=1 $(BIN)/pytest
 
 check: format lint types imports test
 

@@ -108,7 +108,7 @@ def test_a_run_shows_attention_and_heads(
         assert heatmap_sheet(found, domain).width > 12 * 128
     names = {name for name, _ in single_files(found.domains["A"])}
     endings = ("", "_local", "_local_verdict", "_global", "_global_verdict")
-    assert names == {f"image_00{i}{ending}.png" for i in (0, 2) for ending in endings}
+    assert names == {f"image_00{i}{ending}.png" for i in (0, 1) for ending in endings}
 
 
 def test_without_heads_there_is_the_attention(
