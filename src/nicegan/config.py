@@ -230,24 +230,12 @@ class RunConfig(Frozen):
         return self
 
 
-# What a resumed run may change: where and how long it runs and how often it reports, not what it is.
-CHANGEABLE = frozenset(
-    {
-        "steps",
-        "device",
-        "num_threads",
-        "log_every",
-        "sample_every",
-        "checkpoint_every",
-        "score_every",
-        "patience",
-        "deterministic",
-        "accumulate",
-        "keep",
-        "on_nan",
-        "max_rollbacks",
-    }
+# On what a run's result does not depend: where it runs, and how often it reports.
+CHANGES_NOTHING = frozenset(
+    {"device", "num_threads", "deterministic", "log_every", "sample_every", "checkpoint_every", "keep"}
 )
+# What a resumed run may change: not what it is, but how long it goes on, and how.
+CHANGEABLE = CHANGES_NOTHING | {"steps", "accumulate", "score_every", "patience", "on_nan", "max_rollbacks"}
 
 
 def differences(old: Frozen, new: Frozen, prefix: str = "") -> dict[str, tuple[Any, Any]]:

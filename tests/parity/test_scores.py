@@ -1,8 +1,8 @@
 """Our scores against the published metric code's numbers: on its own features, and on images through the whole chain.
 
 The horse2zebra images at hand are re-encoded (the greyscale files among them are RGB now) and the numbers are of the
-original files: those pairs are expected to miss. All pairs but the first run only where NICEGAN_THOROUGH is set, as they
-take minutes.
+original files: those pairs are expected to miss. All pairs but the first take minutes, and run only where
+NICEGAN_THOROUGH is set.
 """
 
 import json

@@ -5,8 +5,10 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.conftest import TINY, write_images
 
 from nicegan.cli import ablate, analyze, bench, train
 from nicegan.cli.demo import DemoArguments
@@ -16,7 +18,8 @@ from nicegan.cli.parse import parse
 from nicegan.cli.report import ReportArguments
 from nicegan.cli.translate import TranslateArguments
 from nicegan.config import NetworkConfig, RunConfig
-from nicegan.methods.build import build_method
+from nicegan.methods.build import build_method, build_translation_paths
+from nicegan.model_file import ModelCard, save_model
 from nicegan.recipes import RECIPES
 from nicegan.run_folder import RunFolder
 
@@ -40,7 +43,8 @@ KINDS = {
 def shown_commands() -> Iterator[str]:
     for page in PAGES:
         text = re.sub(r"\\\n\s*", "", page.read_text())  # continued lines
-        indented = re.findall(r"^    (nicegan .*?)(?:\s+#.*)?$", text, re.MULTILINE)
+        text = re.sub(r"torchrun [^\n]*?-m nicegan", "nicegan", text)
+        indented = re.findall(r"^(?:    |srun )(nicegan .*?)(?:\s+#.*)?$", text, re.MULTILINE)
         inline = re.findall(r"`(nicegan \w+ [^`]*)`", text)
         yield from (command for command in indented + inline if "--help" not in command and "RUN" not in command)
 
@@ -98,6 +102,25 @@ def test_what_every_shown_program_imports_is_there(page: str, program: str) -> N
 
 def test_there_are_programs_to_check() -> None:
     assert len(shown_programs()) >= 3
+
+
+def test_the_program_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    card = ModelCard(network=TINY, image_size=(64, 64))
+    Path("runs/mine").mkdir(parents=True)
+    save_model(Path("runs/mine/model.safetensors"), card, build_translation_paths(TINY, (64, 64)))
+    write_images(tmp_path, 1, (70, 61))[0].rename("holiday.jpg")
+    [program] = [program for page, program in shown_programs() if page == "README.md"]
+    made: dict[str, Any] = {}
+    exec(program, made)
+    assert made["image"].size == made["where"].size == (70, 61)
+
+
+def test_every_script_that_a_page_runs_is_there() -> None:
+    pages = [*PAGES, *(ROOT / "benchmarks/results").glob("*.md")]
+    scripts = {name for page in pages for name in re.findall(r"python (benchmarks/\w+\.py)", page.read_text())}
+    assert len(scripts) >= 4
+    assert all((ROOT / name).is_file() for name in scripts)
 
 
 def test_links_lead_somewhere() -> None:

@@ -8,14 +8,13 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
-from nicegan.config import Frozen, Head, NetworkConfig, RunConfig, first_mistake
+from nicegan.config import CHANGES_NOTHING, Frozen, Head, NetworkConfig, RunConfig, first_mistake
 from nicegan.errors import ConfigError
 
 Switches = Mapping[str, Sequence[Any]]  # name -> values, as a user writes them
 
-# What must be the same for scores to be comparable, and what changes no result.
-SHARED = {"data", "domain_a", "domain_b", "skip_broken", "image_size", "seed", "recipe"}
-REPORTING = {"log_every", "sample_every", "checkpoint_every", "keep"}
+# What must be the same for scores to be comparable, or changes none.
+NO_SWITCHES = CHANGES_NOTHING | {"data", "domain_a", "domain_b", "skip_broken", "image_size", "seed", "recipe"}
 
 
 class Setting(NamedTuple):
@@ -113,10 +112,10 @@ def _path_of(name: str) -> str:
     path = name.replace("-", "_")
     if path in NetworkConfig.model_fields:
         path = f"network.{path}"
-    if path in SHARED | REPORTING:
+    if path in NO_SWITCHES:
         raise ConfigError(f"{name} is no switch: it is the same for a whole ablation")
     if path not in (known := _all_settings(RunConfig)):
-        there = ", ".join(_short(path) for path in known if path not in SHARED | REPORTING)
+        there = ", ".join(_short(path) for path in known if path not in NO_SWITCHES)
         raise ConfigError(f"there is no switch {name!r}; there is {there}")
     return path
 

@@ -1,13 +1,15 @@
 """Presets: one for every run we stand behind.
 
-| recipe       | networks                         | weights (G + D, both) | made for                            |
-|--------------|----------------------------------|-----------------------|-------------------------------------|
-| nicegan      | pooled style, 6 blocks           | 16.2 M + 93.7 M       | the paper's NICE-GAN, 256 px, a GPU |
-| nicegan-star | pooled style, 4 blocks           | 11.5 M + 93.7 M       | the paper's NICE-GAN*               |
-| nicegan-full | flat style, 6 blocks, one size   | 552.9 M + 93.7 M      | the published default; much memory  |
-| nicegan-tiny | 16 channels wide, 64 px, depth 6 | see `nicegan demo`    | CPUs: minutes, not days             |
+| recipe       | networks                       | weights (G + D, both) | memory   | made for                        |
+|--------------|--------------------------------|-----------------------|----------|---------------------------------|
+| nicegan      | pooled style, 6 blocks, 256 px | 16.2 M + 93.7 M       | 3.1 GiB  | the paper's NICE-GAN, on a GPU  |
+| nicegan-star | the same with 4 blocks         | 11.5 M + 93.7 M       | 2.8 GiB  | the paper's NICE-GAN*           |
+| nicegan-full | flat style, 6 blocks, one size | 552.9 M + 93.7 M      | 17.5 GiB | the published code's default    |
+| nicegan-tiny | 16 channels, 64 px, depth 6    | 0.7 M + 1.5 M         | 0.4 GiB  | CPUs: minutes (docs/results.md) |
 
-The paper reports, at 100 K steps on cat2dog, an FID of about 49 (dog to cat) and 45 (cat to dog) for NICE-GAN.
+`nicegan train DATA --recipe NAME --out RUN` runs one; its memory is what `nicegan bench memory NAME` predicts on a CPU.
+The paper reports, at 100 K steps on cat2dog, an FID of about 49 (dog to cat) and 45 (cat to dog) for NICE-GAN; the
+three large ones have not been run that far here yet.
 """
 
 from typing import Any

@@ -15,7 +15,6 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from nicegan.analysis.ablation import (
     AblationTable,
@@ -223,7 +222,7 @@ def data_name(config: RunConfig) -> str:
 
 def trained_parameters(config: RunConfig) -> int:
     """How many parameters both phases train, without making them."""
-    with FakeTensorMode(), torch.device("cpu"):
+    with torch.device("meta"):
         method = build_method(config.network, config.loss, config.size)
     return sum(parameter.numel() for phase in method.phases for parameter in phase.parameters())
 

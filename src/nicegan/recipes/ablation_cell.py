@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from nicegan.analysis.ablation import SCORE, UNTRANSLATED
 from nicegan.analysis.grid import Setting
-from nicegan.config import CHANGEABLE, RunConfig, differences
+from nicegan.config import CHANGES_NOTHING, RunConfig, differences
 from nicegan.errors import ConfigError
 from nicegan.run_folder import RunFolder
 
-FREE = CHANGEABLE - {"steps", "score_every", "patience", "accumulate"}  # of these a result does not depend
+FREE = CHANGES_NOTHING | {"on_nan", "max_rollbacks"}  # the latter let a run that failed try again
 
 
 class Cell(NamedTuple):

@@ -31,8 +31,8 @@ class TrainingData:
     """Batches by step, and the fixed images of samples and scores.
 
     Raises:
-        DataError: places or images that cannot be used; every broken image file of every set is listed, and so is
-            every broken local shard.
+        DataError: places or images that cannot be used; every broken file among the images to train on and to score
+            is listed, and so is every broken local shard.
     """
 
     def __init__(self, config: RunConfig, progress: Progress, shard: Shard = Shard()) -> None:  # noqa: B008
@@ -142,7 +142,7 @@ class TrainingData:
         return first_images(place, NUM_SCORED, config.size, skip_broken=config.skip_broken, progress=told)
 
     def _refuse_broken(self, stores: dict[str, ImageStore], count: int) -> None:
-        """All broken images of all sets at once, unless they are to be skipped and leave something to train on."""
+        """All broken images at once, unless they are to be skipped and leave something to train on."""
         broken = {name: reason for store in stores.values() for name, reason in store.broken.items()}
         if broken and not self.config.skip_broken:
             way_out = "repair or remove them, or train without them: --skip-broken"

@@ -9,7 +9,7 @@ from PIL import Image
 from tests.conftest import write_images
 
 from nicegan.errors import DataError
-from nicegan.evaluation.score import nearness, score_against_truth
+from nicegan.evaluation.truth import nearness, score_against_truth
 
 
 def test_psnr_of_a_known_error() -> None:
