@@ -32,7 +32,7 @@ from nicegan.machine import Machine
 from nicegan.model_file import Model
 from nicegan.models.discriminator import PATCH_HEADS, Discriminator
 from nicegan.models.domain import OTHER, TranslationPath
-from nicegan.models.encoder import spread, spread_heatmap
+from nicegan.models.encoder import spread_heatmap, to_unit_range
 from nicegan.shapes import Image
 from nicegan.sheets import Group, draw_sheet, overlaid
 
@@ -134,7 +134,7 @@ def sights(judge: Discriminator, image: Image) -> dict[str, Sight]:
     for head in (head for head in PATCH_HEADS if head in heads):
         logits = heads[head]
         (gradient,) = torch.autograd.grad(logits.sum(), image, retain_graph=True)
-        looks = spread(smoothed(gradient.abs().sum(dim=1, keepdim=True)))
+        looks = to_unit_range(smoothed(gradient.abs().sum(dim=1, keepdim=True)))
         verdict = placed(logits.detach(), (image.shape[2], image.shape[3])).clamp(0, 1)
         found[head] = Sight(looks, verdict)
     return found

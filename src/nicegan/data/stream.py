@@ -21,7 +21,7 @@ WINDOW = 1024
 _ORDER, _CROP, _SHARDS, _WINDOW = 0, 1, 4, 5  # purposes of random numbers; with 2 * domain added, all differ
 
 
-class Shard(NamedTuple):
+class Share(NamedTuple):
     """The part of a step one process works on."""
 
     rank: int = 0
@@ -36,9 +36,9 @@ class Crop(NamedTuple):
     flip: bool
 
 
-def serials(drawn: int, shard: Shard, per_process: int) -> range:
+def serials(drawn: int, share: Share, per_process: int) -> range:
     """The serials that one process draws from each domain in a step before which `drawn` images were drawn by all."""
-    first = drawn + shard.rank * per_process
+    first = drawn + share.rank * per_process
     return range(first, first + per_process)
 
 

@@ -62,10 +62,10 @@ def heatmap(latent: Latent) -> Float[Tensor, "n 1 h_latent w_latent"]:
 
 def spread_heatmap(latent: Latent, size: tuple[int, int]) -> Float[Tensor, "n 1 h w"]:
     """The heatmap at (height, width) pixels, each image's own range spread over [0, 1]."""
-    return spread(F.interpolate(heatmap(latent), size=size, mode="bilinear"))
+    return to_unit_range(F.interpolate(heatmap(latent), size=size, mode="bilinear"))
 
 
-def spread(heat: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 1 h w"]:
+def to_unit_range(heat: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 1 h w"]:
     """Each map's own range, spread over [0, 1]."""
     low, high = heat.amin(dim=(2, 3), keepdim=True), heat.amax(dim=(2, 3), keepdim=True)
     return (heat - low) / (high - low).clamp_min(1e-8)

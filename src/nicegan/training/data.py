@@ -16,7 +16,7 @@ from nicegan.data.folders import evenly_chosen, ignore_image_warnings, listing
 from nicegan.data.places import Dataset, Files, Place, Tars, find_dataset
 from nicegan.data.shards import refuse_broken_shards
 from nicegan.data.sources import CachedImages, Reading, Source, StreamedImages, first_images
-from nicegan.data.stream import Shard, crop, serials
+from nicegan.data.stream import Share, crop, serials
 from nicegan.errors import DataError
 from nicegan.methods.base import Batch
 
@@ -35,9 +35,9 @@ class TrainingData:
             is listed, and so is every broken local shard.
     """
 
-    def __init__(self, config: RunConfig, progress: Progress, shard: Shard = Shard()) -> None:  # noqa: B008
+    def __init__(self, config: RunConfig, progress: Progress, share: Share = Share()) -> None:  # noqa: B008
         self.config = config
-        self.shard = shard
+        self.share = share
         found = find_dataset(config.data, config.domain_a, config.domain_b)
         self.without_test = [name for name, test in (("A", found.test_a), ("B", found.test_b)) if test is None]
         train = {"images of A": found.train_a, "images of B": found.train_b}
@@ -103,7 +103,7 @@ class TrainingData:
             source.close()
 
     def _serials(self, drawn: int) -> range:
-        return serials(drawn, self.shard, self.per_process)
+        return serials(drawn, self.share, self.per_process)
 
     def _seed(self, detour: int) -> int:
         return (self.config.seed + detour * DETOUR) % 2**63
@@ -131,7 +131,7 @@ class TrainingData:
             told = partial(progress, what)
             first_images(place, 1, config.load_size, skip_broken=config.skip_broken, progress=told)
             reading = Reading(config.seed, domain, config.load_size, config.skip_broken)
-            sources.append(StreamedImages(place.urls, reading, self.shard.num_ranks))
+            sources.append(StreamedImages(place.urls, reading, self.share.num_ranks))
         return tuple(sources)
 
     def _scored(self, what: str, place: Place, stores: dict[str, ImageStore], progress: Progress) -> Pixels:

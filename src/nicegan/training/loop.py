@@ -13,7 +13,7 @@ from rich.console import Console
 
 from nicegan.atomic import write_atomically
 from nicegan.config import RunConfig
-from nicegan.data.stream import Shard
+from nicegan.data.stream import Share
 from nicegan.errors import TrainingError
 from nicegan.machine import choose_machine, forget_peak, keep_freed_memory, make_deterministic, peak_bytes
 from nicegan.processes import ALONE, Team, joined
@@ -220,7 +220,7 @@ class Run:
             return TrainingData(
                 self.config,
                 lambda what, done, count: status.update(f"decoding {what}: {done}/{count}"),
-                Shard(self.team.rank, self.team.size),
+                Share(self.team.rank, self.team.size),
             )
 
     def _open_metrics(self) -> MetricsWriter | NoMetrics:

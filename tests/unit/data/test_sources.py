@@ -14,7 +14,7 @@ from tests.tars import SIDE, number_of, numbered, write_shards, write_tar
 from nicegan.data import windows
 from nicegan.data.places import Tars
 from nicegan.data.sources import Reading, StreamedImages, first_images
-from nicegan.data.stream import WINDOW, Shard, serials, shard_order, window_order
+from nicegan.data.stream import WINDOW, Share, serials, shard_order, window_order
 from nicegan.errors import DataError
 
 SEED, DOMAIN, SIZE = 5, 1, (SIDE, SIDE)
@@ -51,9 +51,9 @@ def source(urls: list[str]) -> Iterator[StreamedImages]:
         yield source
 
 
-def of_step(step: int, shard: Shard, per_process: int) -> range:
+def of_step(step: int, share: Share, per_process: int) -> range:
     """The serials of one process at a step, where every step had as many processes and images."""
-    return serials(step * shard.num_ranks * per_process, shard, per_process)
+    return serials(step * share.num_ranks * per_process, share, per_process)
 
 
 def drawn(source: StreamedImages, wanted: range, seed: int = SEED) -> list[int]:
@@ -65,7 +65,7 @@ def drawn(source: StreamedImages, wanted: range, seed: int = SEED) -> list[int]:
 def test_serials_are_windows_of_permuted_shards_permuted_in_themselves(
     source: StreamedImages, expected: list[int]
 ) -> None:
-    assert [n for step in range(600) for n in drawn(source, of_step(step, Shard(), 5))] == expected[:3000]
+    assert [n for step in range(600) for n in drawn(source, of_step(step, Share(), 5))] == expected[:3000]
     assert sorted(expected[: sum(COUNTS)]) != list(range(sum(COUNTS))), "an epoch is not a window"
     assert set(expected) == set(range(sum(COUNTS)))
 
@@ -79,14 +79,14 @@ def test_any_number_of_processes_sees_the_same_images(
     for rank in range(num_ranks):
         with closing(opened(urls, num_ranks)) as source:
             for step in range(num_steps):
-                wanted = of_step(step, Shard(rank, num_ranks), per_process)
+                wanted = of_step(step, Share(rank, num_ranks), per_process)
                 together |= dict(zip(wanted, drawn(source, wanted), strict=True))
     assert [together[k] for k in range(len(together))] == expected[: num_steps * num_ranks * per_process]
 
 
 def test_each_process_keeps_only_what_it_draws(urls: list[str]) -> None:
     with closing(opened(urls, 4)) as source:
-        source.draw(SEED, of_step(0, Shard(1, 4), 2))
+        source.draw(SEED, of_step(0, Share(1, 4), 2))
         window = source._windows[1].result()
         assert len(window.samples) == WINDOW
         own = {window_order(SEED, DOMAIN, 1)[k % WINDOW] for k in range(WINDOW, 2 * WINDOW) if k % 8 in (2, 3)}
@@ -183,7 +183,7 @@ def test_a_broken_image_is_named_or_replaced_alike_in_every_process(tmp_path: Pa
     for rank in range(3):
         with closing(opened(urls, 3, skip_broken=True)) as source:
             for step in range(50):
-                wanted = of_step(step, Shard(rank, 3), 3)
+                wanted = of_step(step, Share(rank, 3), 3)
                 together |= dict(zip(wanted, drawn(source, wanted), strict=True))
     assert [together[k] for k in range(450)] == alone[:450]
 

@@ -13,7 +13,7 @@ from nicegan.data.augment import cropped, to_network, to_pixels
 from nicegan.data.stream import (
     WINDOW,
     Crop,
-    Shard,
+    Share,
     crop,
     image_drawn,
     serials,
@@ -29,7 +29,7 @@ class Pick(NamedTuple):
     flip: bool
 
 
-def at(step: int, shard: Shard = Shard(), **changes: int) -> list[Pick]:  # noqa: B008
+def at(step: int, share: Share = Share(), **changes: int) -> list[Pick]:  # noqa: B008
     """What one process sees at a step of a domain with decoded images."""
     of = {"seed": 3, "domain": 0, "num_images": 10, "batch_size": 2, "margin": 8} | changes
     return [
@@ -37,7 +37,7 @@ def at(step: int, shard: Shard = Shard(), **changes: int) -> list[Pick]:  # noqa
             image_drawn(of["seed"], of["domain"], serial, of["num_images"]),
             *crop(of["seed"], of["domain"], serial, of["margin"]),
         )
-        for serial in serials(step * of["batch_size"] * shard.num_ranks, shard, of["batch_size"])
+        for serial in serials(step * of["batch_size"] * share.num_ranks, share, of["batch_size"])
     ]
 
 
@@ -61,15 +61,15 @@ def test_every_image_is_seen_once_an_epoch() -> None:
 
 def test_epochs_seeds_and_domains_have_orders_of_their_own() -> None:
     def order(first: int, **changes: int) -> list[int]:
-        return [pick.image for step in range(first, first + 5) for pick in at(step, Shard(), **changes)]
+        return [pick.image for step in range(first, first + 5) for pick in at(step, Share(), **changes)]
 
     orders = [order(0), order(5), order(0, seed=4), order(0, domain=1)]
     assert len({tuple(one) for one in orders}) == 4
 
 
 def test_any_number_of_processes_sees_the_same_images() -> None:
-    alone = [pick for step in range(6) for pick in at(step, Shard(), batch_size=4)]
-    together = [pick for step in range(6) for rank in range(2) for pick in at(step, Shard(rank, 2))]
+    alone = [pick for step in range(6) for pick in at(step, Share(), batch_size=4)]
+    together = [pick for step in range(6) for rank in range(2) for pick in at(step, Share(rank, 2))]
     assert alone == together
 
 

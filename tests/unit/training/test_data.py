@@ -16,7 +16,7 @@ from tests.tars import write_tar
 
 from nicegan.config import RunConfig
 from nicegan.data import cache
-from nicegan.data.stream import Shard
+from nicegan.data.stream import Share
 from nicegan.errors import DataError
 from nicegan.machine import process_bytes
 from nicegan.training import data as training_data
@@ -25,8 +25,8 @@ from nicegan.training.data import TrainingData
 CPU = torch.device("cpu")
 
 
-def opened(config: RunConfig, shard: Shard = Shard()) -> closing[TrainingData]:  # noqa: B008
-    return closing(TrainingData(config, lambda *_: None, shard))
+def opened(config: RunConfig, share: Share = Share()) -> closing[TrainingData]:  # noqa: B008
+    return closing(TrainingData(config, lambda *_: None, share))
 
 
 def packed(dataset: Path, num_shards: int = 1) -> None:
@@ -124,7 +124,7 @@ def test_a_streamed_run_is_resumed_through_plain_data(tiny_run: RunConfig, datas
         torch.save(position, tmp_path / "position.pt")
         assert torch.load(tmp_path / "position.pt", weights_only=True) == position == json.loads(json.dumps(position))
         for rank in range(2):  # two processes with 15 images each go on where one with 30 stopped
-            with opened(config.model_copy(update={"batch_size": 15}), Shard(rank, 2)) as data:
+            with opened(config.model_copy(update={"batch_size": 15}), Share(rank, 2)) as data:
                 data.restore(position)
                 for step in range(stop, stop + 3):
                     batch = data.batch(30 * step, CPU)
