@@ -2,8 +2,15 @@
 
 from jaxtyping import install_import_hook
 
-CHECKED = ["nn", "models", "losses", "methods", "metrics", "data", "analysis", "shapes", "sheets"]
+PACKAGES = ["nn", "models", "losses", "methods", "metrics", "data", "analysis", "export", "recipes"]
+MODULES = {  # of packages with others that cannot be checked: those that a user may call with anything, and protocols
+    "training": ["samples", "judge", "step", "health", "state"],
+    "evaluation": ["content", "evaluate", "features", "folders", "held_out", "measure", "truth"],
+}
 install_import_hook(
-    [f"nicegan.{layer}" for layer in CHECKED],
+    [
+        *(f"nicegan.{name}" for name in [*PACKAGES, "shapes", "sheets", "feature_network"]),
+        *(f"nicegan.{package}.{name}" for package, names in MODULES.items() for name in names),
+    ],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )

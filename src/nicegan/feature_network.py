@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from nicegan.config import INCEPTION
@@ -59,11 +60,11 @@ class FeatureNetwork:
         self._settings = {"return_features": True} if "return_features" in names else {}
 
     @torch.no_grad()
-    def __call__(self, images: Tensor) -> Tensor:
-        """Features (n, d), float32, on the CPU.
+    def __call__(self, images: Float[Tensor, "n 3 h w"] | UInt8[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
+        """Features in float32, on the CPU.
 
         Args:
-            images: (n, 3, h, w) RGB in 0..255, uint8 or float.
+            images: RGB in 0..255.
 
         Raises:
             DataError: the network does not take such images, or gives something else than n rows of finite numbers.

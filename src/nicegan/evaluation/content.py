@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from nicegan.data.cache import Progress, scaled
@@ -23,8 +24,8 @@ def similarity_to_sources(
     translations: Sequence[Path],
     sources: Sequence[Path],
     progress: Progress = lambda done, count: None,
-) -> Tensor:
-    """SSIM of each translation and its source, RGB in 0..255, edges reflected: (n,), float64; 1 for no change.
+) -> Float[Tensor, " n"]:
+    """SSIM of each translation and its source, RGB in 0..255, edges reflected, in float64; 1 for no change.
 
     A source of another size is brought to its translation's, bilinear.
 

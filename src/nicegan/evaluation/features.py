@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors import SafetensorError, safe_open
@@ -34,7 +35,7 @@ Prepared = NDArray[np.uint8] | NDArray[np.float32]  # (h, w, 3), 0..255
 
 def cached_features(
     paths: Sequence[Path], network: FeatureNetwork, progress: Progress = lambda done, count: None, team: Team = ALONE
-) -> Tensor:
+) -> Float[Tensor, "n d"]:
     """As `shared_features`, out of the cache if these images' features are there.
 
     An entry is named by the content of the images, in their order, and of the network; a damaged one is made anew.
@@ -53,7 +54,7 @@ def cached_features(
 
 def shared_features(
     paths: Sequence[Path], network: FeatureNetwork, progress: Progress = lambda done, count: None, team: Team = ALONE
-) -> Tensor:
+) -> Float[Tensor, "n d"]:
     """As `extract_features`, each process of the team extracting a part."""
     mine = team.mine(paths)
     parts = team.gathered(team.each(lambda: extract_features(mine, network, progress) if mine else None))
@@ -68,8 +69,8 @@ def shared_features(
 
 def extract_features(
     paths: Sequence[Path], network: FeatureNetwork, progress: Progress = lambda done, count: None
-) -> Tensor:
-    """Features (len(paths), d), float32, in the order of the paths.
+) -> Float[Tensor, "n d"]:
+    """Features in float32, in the order of the paths.
 
     Args:
         progress: told how many of how many images are done.
@@ -140,7 +141,7 @@ def _fingerprint(paths: Sequence[Path], facts: NetworkFacts) -> str:
     return digest.hexdigest()[:32]
 
 
-def _write(place: Path, features: Tensor) -> None:
+def _write(place: Path, features: Float[Tensor, "n d"]) -> None:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(place, save({"features": features}, metadata={"sha256": _checksum(features)}))
@@ -148,7 +149,7 @@ def _write(place: Path, features: Tensor) -> None:
         raise DataError(f"cannot write the cache {place.parent}: {problem.strerror}; set NICEGAN_CACHE") from None
 
 
-def _read(place: Path, count: int) -> Tensor | None:
+def _read(place: Path, count: int) -> Float[Tensor, "n d"] | None:
     """The features of a cache entry; None if there is none, or a damaged one."""
     try:
         with safe_open(place, framework="pt") as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from nicegan.metrics.bootstrap import ANYWHERE, Bounds, halves, interval, share_bounds
@@ -38,10 +39,10 @@ class Score(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Random halves of the real and of the drawn images, as many of each: rows (number, count // 2)."""
+    """Random halves of the real and of the drawn images, as many of each: a half's images a row."""
 
-    real: Tensor
-    drawn: Tensor
+    real: Int[Tensor, "halves half_real"]
+    drawn: Int[Tensor, "halves half_drawn"]
 
 
 class Measured(NamedTuple):
@@ -51,7 +52,7 @@ class Measured(NamedTuple):
     """
 
     values: dict[str, float]
-    of_halves: dict[str, Tensor]
+    of_halves: dict[str, Float[Tensor, " halves"]]
     subsets: KernelSubsets
     num_smaller: int
 
@@ -93,12 +94,18 @@ def num_resamples(count: int, num_features: int) -> int:
     return max(MIN_RESAMPLES, min(MAX_RESAMPLES, round(MAX_RESAMPLES * (AFFORDABLE_SIDE / max(side, 1)) ** 3)))
 
 
-def measure(real: Tensor, drawn: Tensor, similarity: Tensor | None, choice: Choice | None, seed: int = 0) -> Measured:
+def measure(
+    real: Float[Tensor, "n d"],
+    drawn: Float[Tensor, "m d"],
+    similarity: Float[Tensor, " m"] | None,
+    choice: Choice | None,
+    seed: int = 0,
+) -> Measured:
     """Every score that these features give.
 
     Args:
-        real, drawn: features (n, d) and (m, d), n and m at least 2.
-        similarity: of each drawn image to its source (m,), where there are sources.
+        real, drawn: features of at least two images each.
+        similarity: of each drawn image to its source, where there are sources.
         choice: the halves for intervals.
         seed: of the kernel distance's subsets.
     """
@@ -115,7 +122,9 @@ def measure(real: Tensor, drawn: Tensor, similarity: Tensor | None, choice: Choi
     return Measured(values, of_halves, kernel_subsets(products, real.shape[1], seed), min(len(real), len(drawn)))
 
 
-def _values(real: Tensor, drawn: Tensor, products: Products, similarity: Tensor | None) -> dict[str, float]:
+def _values(
+    real: Float[Tensor, "n d"], drawn: Float[Tensor, "m d"], products: Products, similarity: Float[Tensor, " m"] | None
+) -> dict[str, float]:
     values: dict[str, Any] = {
         "frechet": frechet_distance(real, drawn),
         "kernel": kernel_distance(products, real.shape[1]),
@@ -127,5 +136,5 @@ def _values(real: Tensor, drawn: Tensor, products: Products, similarity: Tensor 
     return values
 
 
-def _score(value: float, of_halves: Tensor | None, bounds: Bounds) -> Score:
+def _score(value: float, of_halves: Float[Tensor, " halves"] | None, bounds: Bounds) -> Score:
     return Score(value) if of_halves is None else Score(value, *interval(value, of_halves, bounds))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -21,11 +21,10 @@ from nicegan.evaluation.evaluate import UNTRANSLATED
 from nicegan.evaluation.measure import MIN_FOR_INTERVAL
 from nicegan.evaluation.report import paragraph, table
 from nicegan.machine import Machine
-from nicegan.methods.base import Batch
 from nicegan.metrics.bootstrap import halves, interval
 from nicegan.metrics.wasserstein import sliced_wasserstein
 from nicegan.model_file import load_model, read_card, save_model
-from nicegan.models.domain import TranslationPaths
+from nicegan.models.domain import OTHER, TranslationPaths
 from nicegan.run_folder import RunFolder, pointed_at
 from nicegan.shapes import Image
 from nicegan.training.data import NUM_SCORED
@@ -82,30 +81,27 @@ class Distance(NamedTuple):
 def compared(config: RunConfig, models: dict[str, Path], machine: Machine) -> str:
     """A table of sliced Wasserstein distances with intervals, as HTML; and what they tell."""
     found = chosen_images(find_dataset(config.data, config.domain_a, config.domain_b), config.size, NUM_SCORED)
-    real = Batch(found["A"].images, found["B"].images)
-    rows = {UNTRANSLATED: _distances(real, real.a, real.b)}
+    real = {domain: some.images for domain, some in found.items()}
+    rows = {UNTRANSLATED: [_distance(real[source], real[target]) for source, target in OTHER.items()]}
     for name, path in models.items():
         model = load_model(path)
         paths = model.paths.to(machine.device)
-        drawn_b = translated(paths, "A", "B", real.a, machine.device)
-        drawn_a = translated(paths, "B", "A", real.b, machine.device)
-        rows[f"{name}, step {model.card.step:,}"] = _distances(real, drawn_b, drawn_a)
-    cells = [[name, *(distance.text() for distance in found)] for name, found in rows.items()]
+        rows[f"{name}, step {model.card.step:,}"] = [
+            _distance(translated(paths, source, target, real[source], machine.device), real[target])
+            for source, target in OTHER.items()
+        ]
+    cells = [[name, *(distance.text() for distance in distances)] for name, distances in rows.items()]
     told = "" if len(rows) < 3 else " " + _told_apart(*list(rows.values())[-2:])
-    counts = f"{len(real.a)} images of A and {len(real.b)} of B"
+    counts = " and ".join(f"{len(images)} images of {domain}" for domain, images in real.items())
     intervals = "95 % intervals for other images, as many of them; they say nothing of other seeds"
-    if min(map(len, real)) < MIN_FOR_INTERVAL:
+    if min(map(len, real.values())) < MIN_FOR_INTERVAL:
         intervals = f"too few for intervals, which take {MIN_FOR_INTERVAL} of each"
     note = f"Sliced Wasserstein distances, less is better, on {counts}: {intervals}.{told}"
-    return table(("", "A to B", "B to A"), cells) + paragraph(note)
-
-
-def _distances(real: Batch, drawn_b: Image, drawn_a: Image) -> tuple[Distance, Distance]:
-    """Of both directions; all rows are halved alike, so that what they have in common drops out of differences."""
-    return _distance(drawn_b, real.b), _distance(drawn_a, real.a)
+    return table(("", *map(" to ".join, OTHER.items())), cells) + paragraph(note)
 
 
 def _distance(drawn: Image, real: Image) -> Distance:
+    """All rows of the table are halved alike, so that what they have in common drops out of differences."""
     value = sliced_wasserstein(drawn, real)
     if min(len(drawn), len(real)) < MIN_FOR_INTERVAL:
         return Distance(value, None)
@@ -114,10 +110,10 @@ def _distance(drawn: Image, real: Image) -> Distance:
     return Distance(value, torch.tensor(values, dtype=torch.float64))
 
 
-def _told_apart(best: tuple[Distance, Distance], last: tuple[Distance, Distance]) -> str:
+def _told_apart(best: Sequence[Distance], last: Sequence[Distance]) -> str:
     """Whether the last checkpoint differs from the best one by more than chance, in each direction."""
     verdicts = []
-    for direction, one, other in zip(("A to B", "B to A"), best, last, strict=True):
+    for direction, one, other in zip(map(" to ".join, OTHER.items()), best, last, strict=True):
         difference = other.value - one.value
         if one.of_halves is None or other.of_halves is None:
             verdicts.append(f"{direction} {difference:+.1f} (too few images to tell)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from nicegan.metrics.frechet import frechet_distance
 from nicegan.metrics.kernel import kernel_distance
 from nicegan.metrics.products import inner_products
 from nicegan.metrics.wasserstein import sliced_wasserstein
-from nicegan.models.domain import TranslationPaths
+from nicegan.models.domain import OTHER, TranslationPaths
 from nicegan.shapes import Image
 from nicegan.training.samples import translated
 
@@ -46,19 +47,20 @@ class Judge:
 
     def score(self, average: TranslationPaths) -> float:
         """Of both translated sets from the real ones."""
-        a, b = self.scored
-        fake_b = translated(average, "A", "B", a, self.device)
-        fake_a = translated(average, "B", "A", b, self.device)
-        return (self.distance(fake_b, "B") + self.distance(fake_a, "A")) / 2
+        return self._mean(lambda source, target: translated(average, source, target, self._real(source), self.device))
 
     @cached_property
     def untranslated(self) -> float:
         """The score of leaving every image as it is."""
-        return (self.distance(self.scored.a, "B") + self.distance(self.scored.b, "A")) / 2
+        return self._mean(lambda source, target: self._real(source))
 
     def distance(self, drawn: Image, domain: str) -> float:
         """Of drawn images from the real ones of a domain."""
         return sliced_wasserstein(drawn, self._real(domain))
+
+    def _mean(self, made: Callable[[str, str], Image]) -> float:
+        """Over both directions, of the images made of a source for a target."""
+        return sum(self.distance(made(source, target), target) for source, target in OTHER.items()) / len(OTHER)
 
     def _real(self, domain: str) -> Image:
         return self.scored.a if domain == "A" else self.scored.b

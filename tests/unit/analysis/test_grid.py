@@ -63,7 +63,6 @@ def test_values_are_read_as_the_configuration_reads_them_and_each_once() -> None
     assert names("optimizer.learning-rate=1e-3,0.001,4e-4") == [
         "optimizer.learning_rate=0.0004", "optimizer.learning_rate=0.001"
     ]  # fmt: skip
-    assert names("deterministic=false,true") == ["deterministic=false", "deterministic=true"]
     given = make_grid(BASE, {"network.classifiers": [("cam", "local", "global"), ("local",)]})
     assert [setting.config.network.classifiers for setting in given.settings] == [
         ("cam", "local", "global"),

@@ -22,7 +22,7 @@ from nicegan.methods.build import build_discriminator
 def test_a_head_looks_where_its_logits_change(monkeypatch: pytest.MonkeyPatch) -> None:
     """Against finite differences of the heads' logits in double precision."""
     monkeypatch.setattr(heatmaps, "smoothed", lambda heat: heat)
-    monkeypatch.setattr(heatmaps, "spread", lambda heat: heat)
+    monkeypatch.setattr(heatmaps, "to_unit_range", lambda heat: heat)
     judge = build_discriminator(TINY).double().eval()
     image = torch.rand(2, 3, 64, 64, dtype=torch.float64) * 2 - 1
     found = sights(judge, image)

@@ -143,7 +143,7 @@ def test_nothing_is_written_where_it_cannot_start(base: RunConfig, trainer: Trai
     out = tmp_path / "out"
     with pytest.raises(DataError, match="nowhere"):
         ablate(base.model_copy(update={"data": tmp_path / "nowhere"}), out)
-    with pytest.raises(ConfigError, match="cannot be used here"):
+    with pytest.raises(ConfigError, match="device is no switch"):
         ablate(base, out, device=["cpu", "abacus"])
     with pytest.raises(ConfigError, match="no switch"):
         ablate(base, out, encodr=["reused"])
