@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from pydantic import BaseModel, ValidationError
 
 from nicegan.atomic import write_atomically
 from nicegan.config import CHANGEABLE, RunConfig, differences, first_mistake
@@ -14,6 +15,7 @@ from nicegan.errors import ConfigError, TrainingError
 
 Metrics = list[dict[str, float]]
 FORMAT_VERSION = 1  # of config.json
+UNKNOWN = "unknown"
 
 
 class RunFolder:
@@ -170,10 +172,25 @@ def read_lines(path: Path) -> Metrics:
     return lines
 
 
+class Pointer(BaseModel):
+    """What `latest` or `best` says: the checkpoint, its step, why it is this one, and its score."""
+
+    checkpoint: str = ""
+    step: int | None = None
+    why: str = UNKNOWN
+    score: float | None = None
+
+
+def read_pointer(path: Path) -> Pointer:
+    """What a pointer says; nothing if it is not there or cannot be read."""
+    try:
+        return Pointer.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return Pointer()
+
+
 def pointed_at(pointer: Path) -> Path | None:
     """The checkpoint that `latest` or `best` names; None if it names none that is there."""
-    try:
-        place = pointer.parent / json.loads(pointer.read_text(encoding="utf-8"))["checkpoint"]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return None
-    return place if place.is_dir() else None
+    name = read_pointer(pointer).checkpoint
+    place = pointer.parent / name
+    return place if name and place.is_dir() else None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nicegan.analysis.grid import Grid, Setting
 from nicegan.analysis.spread import Difference, Spread, difference, rounded, spread
-from nicegan.run_folder import RunFolder
+from nicegan.run_folder import RunFolder, read_pointer
 
 SCORE, UNTRANSLATED = "score/", "score/no_translation"
 
@@ -105,17 +104,17 @@ def read_result(run: Path, seed: int, folder: str) -> RunResult:
         folder: how the table should name it.
     """
     lines = RunFolder(run).read_metrics()
-    best = json.loads(RunFolder(run).best.read_text(encoding="utf-8"))
+    best = read_pointer(RunFolder(run).best).step or 0
     names = dict.fromkeys(name for line in lines for name in line if name.startswith(SCORE) and name != UNTRANSLATED)
     untranslated = next((line[UNTRANSLATED] for line in lines if UNTRANSLATED in line), None)
     scores = {}
     for place, name in enumerate(names):
         by_step = {int(line["step"]): line[name] for line in lines if name in line}
-        if best["step"] in by_step:
+        if best in by_step:
             reference = untranslated if place == 0 else None
-            scores[name.removeprefix(SCORE)] = Measured(by_step[best["step"]], by_step[max(by_step)], reference)
+            scores[name.removeprefix(SCORE)] = Measured(by_step[best], by_step[max(by_step)], reference)
     speeds = [line["images_per_second"] for line in lines if "images_per_second" in line]
-    return RunResult(seed, folder, best["step"], int(lines[-1]["step"]), scores, speeds[-1] if speeds else None)
+    return RunResult(seed, folder, best, int(lines[-1]["step"]), scores, speeds[-1] if speeds else None)
 
 
 def columns(table: AblationTable) -> list[str]:

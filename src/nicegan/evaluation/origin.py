@@ -8,9 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from nicegan.config import first_mistake
 from nicegan.errors import ConfigError
-from nicegan.run_folder import RunFolder, pointed_at
-
-UNKNOWN = "unknown"
+from nicegan.run_folder import UNKNOWN, RunFolder, pointed_at, read_pointer
 
 
 class Origin(BaseModel):
@@ -33,12 +31,6 @@ class _Description(Origin):
     resumed: list[Origin] = []
 
 
-class _Pointer(BaseModel):
-    step: int | None = None
-    why: str = UNKNOWN
-    score: float | None = None
-
-
 def read_origins(folder: RunFolder) -> list[Origin]:
     """What a run began on, and what each resumed part of it ran on.
 
@@ -54,20 +46,13 @@ def read_origins(folder: RunFolder) -> list[Origin]:
 
 def why_best(pointer: Path) -> str:
     """Why `best` names its checkpoint."""
-    return _read(pointer).why
+    return read_pointer(pointer).why
 
 
 def best_in_words(pointer: Path) -> str | None:
     """The checkpoint that `best` names, and why; None if it names none that is there."""
-    place, said = pointed_at(pointer), _read(pointer)
+    place, said = pointed_at(pointer), read_pointer(pointer)
     if place is None:
         return None
     step = place.name if said.step is None else f"{said.step:,}"
     return f"step {step}: {said.why}" + ("" if said.score is None else f" ({said.score:.4g})")
-
-
-def _read(pointer: Path) -> _Pointer:
-    try:
-        return _Pointer.model_validate_json(pointer.read_bytes())
-    except (OSError, ValidationError):
-        return _Pointer()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ from nicegan.analysis.ablation import SCORE, UNTRANSLATED
 from nicegan.analysis.grid import Setting
 from nicegan.config import CHANGES_NOTHING, RunConfig, differences
 from nicegan.errors import ConfigError
-from nicegan.run_folder import RunFolder
+from nicegan.run_folder import RunFolder, read_pointer
 
 FREE = CHANGES_NOTHING | {"on_nan", "max_rollbacks"}  # the latter let a run that failed try again
 
@@ -48,7 +47,7 @@ def is_finished(cell: Cell) -> bool:
         rows = ", ".join(f"{name} {old} there, {new} in the ablation" for name, (old, new) in changed.items())
         raise ConfigError(f"{cell.folder} holds a run with other settings ({rows}): remove it or choose another --out")
     scored = [line for line in folder.read_metrics() if UNTRANSLATED in line]
-    latest, best = step_of(folder.latest), step_of(folder.best)
+    latest, best = read_pointer(folder.latest).step, read_pointer(folder.best).step
     if best is None or latest is None or not scored or scored[-1]["step"] > latest:
         return False
     if min(scored, key=chosen_by)["step"] != best:  # a kill before the last pointer; training again only writes that
@@ -60,11 +59,3 @@ def is_finished(cell: Cell) -> bool:
 def chosen_by(line: dict[str, float]) -> float:
     """The score of a line of metrics that chooses the best checkpoint: the first one."""
     return next(value for name, value in line.items() if name.startswith(SCORE) and name != UNTRANSLATED)
-
-
-def step_of(pointer: Path) -> int | None:
-    """The step of the checkpoint that `latest` or `best` names, there or not; None if it names none."""
-    try:
-        return int(json.loads(pointer.read_text(encoding="utf-8"))["step"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

@@ -134,6 +134,10 @@ class StopVote:
             self.signal_number = max(self.signal_number, *(int(vote.numbers) for vote in self.mail.read(step)), 0)
         return self.signal_number
 
+    def forget(self) -> None:
+        """Let go of votes on their way: the steps that they belong to are made again."""
+        self.mail.pending.clear()
+
 
 def culprits(phase: Phase, terms: Terms) -> list[str]:
     """Names of the terms that are not finite, or else of the first few gradients that are not."""

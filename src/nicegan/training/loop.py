@@ -180,7 +180,7 @@ class Run:
         place = self.team.first(lambda: self._write_problem(problem, files, rollbacks))
         if not goes_back:
             self.team.first(lambda: fail(self._epitaph(problem, place)))
-        self.vote.mail.pending.clear()
+        self.vote.forget()
         for optimizer in self.state.optimizers:
             optimizer.zero_grad(set_to_none=True)
         if place is None:
