@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -39,14 +40,18 @@ def draw_sheet(groups: Sequence[Group]) -> PILImage.Image:
     step_x, step_y = width + MARGIN, height + MARGIN
     all_columns = len(shapes) * step_x + (len(groups) - 1) * GROUP_GAP
     font_size = max(SMALLEST_FONT, width // 12)
-    title_top, name_top, header = 1, font_size + 4, 2 * font_size + 8
+    font = ImageFont.load_default(size=font_size)
+    titles = [_wrapped(group.title, len(group.columns) * step_x, font) for group in groups]
+    line = font_size + 3
+    name_top = 1 + line * max(map(len, titles))
+    header = name_top + line + 1
     size = (all_columns + MARGIN, header + max(count for count, *_ in shapes) * step_y)
     sheet = PILImage.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=font_size)
     left = MARGIN
-    for group, columns in zip(groups, drawn, strict=True):
-        draw.text((left, title_top), group.title, fill="black", font=font)
+    for title, columns in zip(titles, drawn, strict=True):
+        for number, words in enumerate(title):
+            draw.text((left, 1 + number * line), words, fill="black", font=font)
         for name, tiles in columns.items():
             draw.text((left, name_top), name, fill="#444444", font=font)
             for row, pixels in enumerate(tiles):
@@ -75,6 +80,11 @@ def overlaid(heat: Float[Tensor, "n 1 h w"], image: Image, colours: str = "infer
     rgb = torch.from_numpy(colormaps[colours](heat[:, 0].cpu().numpy())[..., :3]).permute(0, 3, 1, 2).float()
     grey = image.cpu().mean(dim=1, keepdim=True)
     return (HEAT_SHARE * (2 * rgb - 1) + (1 - HEAT_SHARE) * grey).to(image)
+
+
+def _wrapped(title: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
+    """The title in lines that fit into `width` pixels; a long name is broken where it must be."""
+    return textwrap.wrap(title, max(1, int(width / font.getlength("n")))) or [""]
 
 
 def _enlarged(tiles: Tiles) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 COLOURS = {"A": "#0072b2", "B": "#d55e00"}  # told apart by colour-blind people (Okabe and Ito)
 MARKERS = {"A": "o", "B": "^"}
 PANEL_INCHES = 4.6
+TITLE_WIDTH = 52  # characters
 NUM_QUERIES = 4  # images of each domain in the sheet of neighbours
 
 
@@ -30,7 +32,8 @@ def draw_latents(analyses: Sequence[LatentAnalysis]) -> bytes:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    size = (PANEL_INCHES * len(analyses), PANEL_INCHES + 0.9)
+    title_lines = max(panel_title(analysis).count("\n") for analysis in analyses)
+    size = (PANEL_INCHES * len(analyses), PANEL_INCHES + 0.7 + 0.22 * title_lines)
     sheet = Figure(figsize=size, dpi=150, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08, wspace=0.04))
     for axes, analysis in zip(sheet.subplots(1, len(analyses), squeeze=False)[0], analyses, strict=True):
         draw_panel(axes, analysis)
@@ -52,7 +55,7 @@ def draw_panel(axes: Axes, analysis: LatentAnalysis) -> None:
     low, high = analysis.flat.amin(dim=0), analysis.flat.amax(dim=0)
     middle, reach = (low + high) / 2, 0.55 * (high - low).max()
     (left, bottom), (right, top) = (middle - reach).tolist(), (middle + reach).tolist()
-    axes.set(xlim=(left, right), ylim=(bottom, top), box_aspect=1)
+    axes.set(xlim=(left, right), ylim=(bottom, top), box_aspect=1, anchor="S")
     axes.grid(alpha=0.25)
     axes.tick_params(length=0, labelbottom=False, labelleft=False)  # the axes of t-SNE have no unit
     axes.spines[["top", "right"]].set_visible(False)
@@ -64,7 +67,8 @@ def panel_title(analysis: LatentAnalysis) -> str:
     """What the encoder is, which model it is, how far apart the domains are."""
     encoder = ENCODERS[analysis.card.network.encoder]
     figures = f"MMD {analysis.mmd:.3f}, p = {analysis.test.p_value:.3f} ({NUM_PERMUTATIONS:,} permutations)"
-    return f"{encoder}: {model_name(analysis.place)}, step {analysis.card.step:,}\n{figures}"
+    name = textwrap.wrap(f"{encoder}: {model_name(analysis.place)}, step {analysis.card.step:,}", TITLE_WIDTH)
+    return "\n".join([*name, figures])
 
 
 def draw_neighbours(analyses: Sequence[LatentAnalysis]) -> PILImage.Image:

@@ -162,7 +162,7 @@ def latent_table(analyses: list[LatentAnalysis]) -> Table:
     )
     shown = Table(title=f"Latents: {images}", caption=caption, title_justify="left", caption_justify="left")
     for column in ("model", "encoder", "MMD", "MMD^2", "p", "bandwidth", "mixing"):
-        shown.add_column(column, justify="left" if column in ("model", "encoder") else "right")
+        shown.add_column(column, justify="left" if column in ("model", "encoder") else "right", overflow="fold")
     for analysis in analyses:
         test = analysis.test
         figures = (analysis.mmd, test.mmd_squared, test.p_value, analysis.bandwidth, analysis.mixing.share)

@@ -20,6 +20,7 @@ class TrainArguments(RunConfig):
     """Train a translator between the images of two domains.
 
     nicegan train DATA --recipe nicegan --out runs/mine
+
     nicegan train --resume runs/mine
     """
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from nicegan.config import INCEPTION
 from nicegan.data.cache import Progress
 from nicegan.errors import ConfigError
 from nicegan.evaluation.content import similarity_to_sources
@@ -136,9 +137,9 @@ def score_sets(  # noqa: PLR0913
     reals = _features(real, network, watch, team, kept=True)
     found: list[Measured] = []
     candidates = [*([source] if source else []), *drawn]
-    for place, one in enumerate(candidates):
+    for one in candidates:
         features = _features(one, network, watch, team, kept=one is source)
-        drawn_seed = seed + 1 if paired else seed + 1 + place
+        drawn_seed = seed + 1 + (0 if paired else len(drawn) if one is source else drawn.index(one))
         choice = choose_halves(len(reals), len(features), features.shape[1], seed=seed, drawn_seed=drawn_seed)
         similarity = partial(_similarity, one, source, watch)
         found.append(team.first(partial(_measured, reals, features, similarity, choice, seed)))
@@ -173,7 +174,7 @@ def _features(one: ImageSet, network: FeatureNetwork, watch: Watch, team: Team, 
 
 def _open_network(features: str | Path, resize: Resize | None, device: str, watch: Watch, team: Team) -> FeatureNetwork:
     """The network; the first process downloads it, if it must be."""
-    with watch("downloading") as progress:
+    with watch("downloading") if str(features) == INCEPTION else unwatched("") as progress:
         return team.first_here(lambda: load_feature_network(features, resize, device, progress))
 
 

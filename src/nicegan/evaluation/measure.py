@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -18,7 +19,7 @@ MIN_FOR_INTERVAL = 20  # images; a half must hold more than k neighbours, and th
 MAX_RESAMPLES, MIN_RESAMPLES = 200, 40
 AFFORDABLE_SIDE = 500  # of the matrix whose singular values every resample takes: larger ones get fewer resamples
 SHARES: tuple[str, ...] = ("precision", "recall", "coverage")
-BOUNDS = {"frechet": Bounds(lowest=0), "density": Bounds(lowest=0), "similarity": Bounds(-1, 1)}
+BOUNDS = {"frechet": Bounds(lowest=0), "similarity": Bounds(-1, 1)}
 LESS_IS_BETTER = ("frechet", "kernel")
 
 
@@ -59,6 +60,7 @@ class Measured(NamedTuple):
     def scores(self) -> dict[str, Score]:
         """Each value with its interval."""
         bounds = BOUNDS | dict.fromkeys(SHARES, share_bounds(self.num_smaller))
+        bounds["density"] = share_bounds(self.num_smaller, math.inf)
         return {
             name: _score(value, self.of_halves.get(name), bounds.get(name, ANYWHERE))
             for name, value in self.values.items()
@@ -67,7 +69,7 @@ class Measured(NamedTuple):
     def minus(self, other: Measured) -> dict[str, Score]:
         """The differences of two sets of drawn images that were measured on the same halves of the real ones."""
         least = share_bounds(min(self.num_smaller, other.num_smaller)).least_reach
-        bounds = dict.fromkeys(SHARES, Bounds(least_reach=least))
+        bounds = dict.fromkeys((*SHARES, "density"), Bounds(least_reach=least))
         found = {}
         for name in (name for name in self.values if name in other.values):
             mine, others = self.of_halves.get(name), other.of_halves.get(name)

@@ -47,6 +47,10 @@ class Evaluation(NamedTuple):
     seed: int
     notes: list[str]
 
+    def renamed(self, names: dict[str, str]) -> Evaluation:
+        """The same with other names for some candidates: old -> new."""
+        return self._replace(candidates=[one._replace(name=names.get(one.name, one.name)) for one in self.candidates])
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         difference = {

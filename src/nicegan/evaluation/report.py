@@ -17,6 +17,7 @@ from nicegan.evaluation.origin import best_in_words, read_origins
 from nicegan.run_folder import Metrics, RunFolder
 
 REPORT_FILE = "report.html"
+LONGEST_NUMBER = 24  # characters of a cell that is never broken: "-1234.56 ± 1234.56"
 FEW_POINTS = 30  # fewer are drawn as they are, more are smoothed
 
 STYLE = """
@@ -24,6 +25,7 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1d2430; background: #f6f7f9; margin: 0 }
 main { max-width: 1080px; margin: 0 auto; padding: 24px 16px 64px }
 h1 { font-size: 1.7rem; margin: .4em 0 0 } h2 { font-size: 1.15rem; margin: 2em 0 .6em }
+h3 { font-size: 1rem; margin: 2em 0 .4em } .scroll { margin: 12px 0 }
 p.lead { color: #5a6577; margin: .2em 0 1.2em }
 section { background: #fff; border: 1px solid #e2e6ec; border-radius: 8px; padding: 4px 20px 20px; margin: 20px 0 }
 table { border-collapse: collapse; width: 100% } .scroll { overflow-x: auto }
@@ -31,7 +33,7 @@ th, td { text-align: left; padding: 6px 14px 6px 0; border-bottom: 1px solid #ec
 th { color: #5a6577; font-weight: 600 } td.number { font-variant-numeric: tabular-nums }
 img { max-width: 100%; height: auto; display: block } figure { margin: 12px 0 } figcaption { color: #5a6577 }
 .wide img { min-width: 720px } td { overflow-wrap: anywhere }
-td:first-child { overflow-wrap: normal; min-width: 6.5em }
+td:first-child { overflow-wrap: normal; min-width: 6.5em } td.number { white-space: nowrap }
 .panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 8px 20px }
 .panels figcaption { display: none } pre { overflow-x: auto; font-size: .85rem } summary { cursor: pointer }
 """
@@ -97,8 +99,18 @@ def section(title: str, content: str) -> str:
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table that scrolls sideways on narrow screens."""
     head = "".join(f"<th>{html.escape(column)}</th>" for column in columns) if any(columns) else ""
-    body = "".join("<tr>" + "".join(f"<td class=number>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
+    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
     return f"<div class=scroll><table><tr>{head}</tr>{body}</table></div>"
+
+
+def _cell(words: str) -> str:
+    kind = " class=number" if len(words) <= LONGEST_NUMBER else ""
+    return f"<td{kind}>{html.escape(words)}</td>"
+
+
+def subtitle(words: str) -> str:
+    """The title of a part of a box."""
+    return f"<h3>{html.escape(words)}</h3>"
 
 
 def paragraph(words: str) -> str:
@@ -196,6 +208,9 @@ def panel(metrics: Metrics, title: str, belongs: Callable[[str], bool]) -> bytes
             axes.plot(steps, values, label=label, linewidth=1.5, marker="o", markersize=4)
         else:
             axes.plot(*smoothed(steps, values), label=label, linewidth=1.5)
+        if name.startswith("score/") and not name.endswith("no_translation"):
+            least = values.index(min(values))
+            axes.plot(steps[least], values[least], "*", markersize=12, color="#d55e00", label=f"best: {steps[least]:,}")
     axes.set_title(title, fontsize=11, loc="left")
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)

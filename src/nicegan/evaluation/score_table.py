@@ -80,7 +80,9 @@ def _verdict(name: str, difference: Score) -> str:
 def _subsets(found: Evaluation) -> Iterator[str]:
     for name, one in zip(_columns(found), found.candidates, strict=True):
         mean, std, number, size = one.kernel_subsets
-        yield f"{name} {KERNEL_FACTOR * mean:.2f} (std {KERNEL_FACTOR * std:.2f}, {number} of {size} images)"
+        whole = size == found.num_real == one.num_images
+        how = "each is the whole set" if whole else f"std {KERNEL_FACTOR * std:.2f}, {number} subsets of {size} images"
+        yield f"{name} {KERNEL_FACTOR * mean:.2f} ({how})"
 
 
 def _columns(found: Evaluation) -> list[str]:

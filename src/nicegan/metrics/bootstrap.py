@@ -68,7 +68,7 @@ def interval(value: float, of_halves: Float[Tensor, " _"], bounds: Bounds = ANYW
     return Interval(max(bounds.lowest, value - reach), min(bounds.highest, value + reach), reach)
 
 
-def share_bounds(count: int) -> Bounds:
+def share_bounds(count: int, highest: float = 1.0) -> Bounds:
     """Of a share of `count` images: where none of n images has a property, up to 3/n of all may (95 %), and no resample
     shows it."""
-    return Bounds(0.0, 1.0, 3 / count)
+    return Bounds(0.0, highest, 3 / count)

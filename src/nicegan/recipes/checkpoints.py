@@ -30,6 +30,10 @@ from nicegan.shapes import Image
 from nicegan.training.data import NUM_SCORED
 from nicegan.training.samples import translated
 
+CHOSEN = (
+    "The best checkpoint was chosen by its score on test images, so on these it looks better than on others; a last "
+    "checkpoint that is not told apart from it is as good, for all that is known."
+)
 NUM_HALVES = 20  # an interval's width is then known to a sixth
 PREFIX = "average."  # of the averaged networks in a checkpoint
 
@@ -96,6 +100,8 @@ def compared(config: RunConfig, models: dict[str, Path], machine: Machine) -> st
     intervals = "95 % intervals for other images, as many of them; they say nothing of other seeds"
     if min(map(len, real.values())) < MIN_FOR_INTERVAL:
         intervals = f"too few for intervals, which take {MIN_FOR_INTERVAL} of each"
+    elif told:
+        told += f" {CHOSEN}"
     note = f"Sliced Wasserstein distances, less is better, on {counts}: {intervals}.{told}"
     return table(("", *map(" to ".join, OTHER.items())), cells) + paragraph(note)
 

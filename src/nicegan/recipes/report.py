@@ -17,11 +17,13 @@ from nicegan.config import RunConfig
 from nicegan.data.places import find_dataset
 from nicegan.errors import ConfigError, NiceganError
 from nicegan.evaluation.evaluate import Watch, evaluate_model, unwatched
-from nicegan.evaluation.report import figure, paragraph, section, table, write_report
+from nicegan.evaluation.report import figure, paragraph, section, subtitle, table, write_report
 from nicegan.evaluation.score_table import below, difference_rows, score_rows, title
 from nicegan.machine import Machine, choose_machine
-from nicegan.recipes.checkpoints import compared, standing_checkpoints
+from nicegan.model_file import read_card
+from nicegan.recipes.checkpoints import CHOSEN, compared, standing_checkpoints
 from nicegan.run_folder import RunFolder
+from nicegan.training.records import say
 
 NUM_LATENTS, NUM_HEATMAPS = 100, 4  # images of each domain
 
@@ -47,7 +49,7 @@ def report(  # noqa: PLR0913
         first: sections that stand before all others, as HTML.
 
     Raises:
-        ConfigError: there is no run.
+        ConfigError: there is no run. With `features` also what `evaluate_model` raises; the report is then as it was.
     """
     folder = RunFolder(run)
     config = folder.read_config()
@@ -55,8 +57,12 @@ def report(  # noqa: PLR0913
         raise ConfigError(f"{run} holds no model yet: its first checkpoint makes one")
     machine = choose_machine(device, "auto", config.num_threads)
     with standing_checkpoints(folder) as models:
+        if features is None:
+            scored = partial(compared, config, models, machine)
+        else:  # whoever names a network wants its scores: what is wrong with it ends the command
+            scored = partial(str, scores(config, models, machine, features, watch))
         parts: dict[str, Callable[[], str]] = {
-            "Scores": partial(scores, config, models, machine, features, watch),
+            "Scores": scored,
             "Latents": partial(latents, run, config, machine),
             "Heatmaps": partial(heatmaps, run, config, machine),
         }
@@ -67,27 +73,30 @@ def _made(parts: dict[str, Callable[[], str]], console: Console | None) -> Itera
     """Each part as a section; one that cannot be made says why, and the rest of the report stands."""
     for name, make in parts.items():
         if console:
-            console.print(f"{name.lower()} ...", markup=False)
+            say(console, f"{name.lower()} ...")
         try:
             content = make()
         except NiceganError as problem:
             content = paragraph(f"Not shown: {problem}")
+            if console:
+                say(console, f"{name.lower()} not shown: {problem}")
         yield section(name, content)
 
 
-def scores(config: RunConfig, models: dict[str, Path], machine: Machine, features: str | None, watch: Watch) -> str:
-    """The best and the last checkpoint with intervals, and whether they can be told apart."""
-    if features is None:
-        return compared(config, models, machine)
+def scores(config: RunConfig, models: dict[str, Path], machine: Machine, features: str, watch: Watch) -> str:
+    """The best and the last checkpoint on features, with intervals, and whether they can be told apart."""
     if config.data is None:
         raise ConfigError("scores on features need a dataset folder with testA and testB")
     best, *last = models.values()
     found = evaluate_model(
         best, config.data, features, against=last[0] if last else None, device=str(machine.device), watch=watch
     )
-    content = ""
-    for direction, evaluation in found.items():
-        content += "".join(paragraph(line) for line in title(direction, evaluation))
+    names = {str(path): f"{name}, step {read_card(path).step:,}" for name, path in models.items()}
+    content = paragraph(CHOSEN) if last else ""
+    for direction, raw in found.items():
+        evaluation = raw.renamed(names)
+        what, how = title(direction, evaluation)
+        content += subtitle(what) + paragraph(how)
         header, *rows = score_rows(evaluation)
         content += table(header, rows)
         if evaluation.difference:

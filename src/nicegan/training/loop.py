@@ -66,6 +66,7 @@ class Run:
         self._begin()
         self._restore()
         self.metrics = self._open_metrics()
+        self.scored: dict[str, float] = {}
         self.collapse = CollapseWatch(config.loss.adversarial)
         self.vote = StopVote(team, self.machine.device)
         self.samples = self.data.samples(self.machine.device)
@@ -133,7 +134,7 @@ class Run:
         speed = line.images_per_second(self.state.step)
         cost = {"images_per_second": speed, "memory_bytes": peak_bytes(self.machine.device)}
         self.metrics.write(self.state.step, {**values, "learning_rate": rate, **cost})
-        line.losses(self.state.step, summarised(values))
+        line.losses(self.state.step, {**summarised(values), **self.scored})
 
     def _is_best(self) -> bool:
         """Score the averaged networks; whether none was better before."""
@@ -142,6 +143,7 @@ class Run:
         if not math.isfinite(score):
             raise NotFinite(state.step, [f"score/{name}"])
         self.metrics.write(state.step, {f"score/{name}": score, "score/no_translation": untranslated})
+        self.scored = {"score": score}
         if state.best is not None and state.best.score <= score:
             state.num_worse += 1
             return False
@@ -235,6 +237,8 @@ class Run:
 
     def _conclude(self, signal_number: int) -> None:
         state = self.state
+        if state.best:
+            say(self.console, f"best: step {state.best.step}, {self.keeper.why}: {state.best.score:.4g}")
         if state.step >= self.config.steps:
             return
         command = f"nicegan train --resume {shlex.quote(str(self.folder.root))}"

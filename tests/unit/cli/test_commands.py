@@ -80,7 +80,7 @@ MISTAKES = [
     (["ablate", "DATA", "--switches", "encoder=reused", "--seeds", "0"], "--seeds"),
     (["ablate", "DATA", "--switches", "encoder=reused", "--resume", "x"], "--resume"),
     (["ablate", "NOWHERE", "--switches", "encoder=reused"], "is not a folder"),
-    (["ablate", "DATA", "--switches", "device=cpu,gpu"], "device 'gpu' cannot be used"),
+    (["ablate", "DATA", "--device", "gpu", "--switches", "blocks=1,2"], "device 'gpu' cannot be used"),
     (["ablate", "DATA", "--switches", "encoder=reused", "--out", "DATA"], "is not an ablation"),
     (["demo", "--out", "DATA"], "exists and is not this demo"),
 ]
