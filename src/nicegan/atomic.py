@@ -16,6 +16,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         write_flushed(beside, content)
         beside.replace(path)
+    except OSError as problem:
+        raise OSError(problem.errno, problem.strerror, str(path)) from None
     finally:
         beside.unlink(missing_ok=True)
     sync_folder(path.parent)

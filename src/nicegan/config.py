@@ -29,8 +29,19 @@ INCEPTION = "inception"
 Head = Literal["cam", "local", "global"]
 Player = Literal["discriminator", "generator", "both"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
-Folder = Annotated[Path, AfterValidator(Path.absolute)]  # so that a run can be resumed from anywhere
-Features = Annotated[str, AfterValidator(lambda name: name if name == INCEPTION else str(Path(name).absolute()))]
+
+
+def _as_name(path: Path) -> Path:
+    """The whole path, so that a run can be resumed from anywhere."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"the name {str(path)!r} is not valid UTF-8: rename it") from None
+    return path.absolute()
+
+
+Folder = Annotated[Path, AfterValidator(_as_name)]
+Features = Annotated[str, AfterValidator(lambda name: name if name == INCEPTION else str(_as_name(Path(name))))]
 Side = Annotated[int, Field(ge=1, le=16384)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 _URL = re.compile(r"[A-Za-z][\w+.:-]*://")
@@ -46,7 +57,7 @@ def _as_text(place: Any) -> Any:
 
 
 def _absolute(place: str) -> str:
-    return place if is_url(place) else str(Path(place).absolute())
+    return place if is_url(place) else str(_as_name(Path(place)))
 
 
 Location = Annotated[str, BeforeValidator(_as_text), AfterValidator(_absolute)]  # a URL stays as it is
@@ -55,7 +66,7 @@ Location = Annotated[str, BeforeValidator(_as_text), AfterValidator(_absolute)] 
 class Frozen(BaseModel):
     """Immutable, and strict about names: an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class NetworkConfig(Frozen):
@@ -169,7 +180,7 @@ class RunConfig(Frozen):
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
 
-    steps: PositiveInt = 300_000
+    steps: Annotated[int, Field(gt=0, le=10**9)] = 300_000
     """Training steps; one step updates both phases."""
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 1
     """Images of each domain that a process works on at a time."""
@@ -184,7 +195,7 @@ class RunConfig(Frozen):
     """Arithmetic; auto means tf32 on an NVIDIA GPU and float32 elsewhere."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps ..."""
-    num_threads: Annotated[int, Field(ge=0)] = 0
+    num_threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """CPU threads; 0 takes all cores. Narrow networks gain little from a second, and lose much on a busy machine."""
     deterministic: bool = False
     """Make a GPU's results repeatable to the bit, some operations slower; a CPU's always are."""

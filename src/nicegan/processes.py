@@ -16,7 +16,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from nicegan.errors import ElsewhereError, NiceganError
+from nicegan.errors import ConfigError, ElsewhereError, NiceganError
 
 T = TypeVar("T")
 LONGEST_WAIT = timedelta(days=1)  # while the first process decodes images; torchrun ends the others when one dies
@@ -134,7 +134,10 @@ ALONE = Team()
 
 def num_launched() -> int:
     """How many processes torchrun has started; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", "1")) if "LOCAL_RANK" in os.environ else 1
+    size = os.environ.get("WORLD_SIZE", "1") if "LOCAL_RANK" in os.environ else "1"
+    if not size.isdecimal():
+        raise ConfigError(f"WORLD_SIZE is {size!r}, not a number of processes: start with torchrun, which sets it")
+    return int(size)
 
 
 def launched_rank() -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from nicegan.atomic import write_atomically
 from nicegan.config import CHANGEABLE, RunConfig, differences, first_mistake
@@ -16,6 +16,7 @@ from nicegan.errors import ConfigError, TrainingError
 Metrics = list[dict[str, float]]
 FORMAT_VERSION = 1  # of config.json
 UNKNOWN = "unknown"
+_METRICS_LINE = TypeAdapter(dict[str, int | float])
 
 
 class RunFolder:
@@ -23,6 +24,7 @@ class RunFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.identity: tuple[int, int] | None = None  # of the folder that was claimed, whatever has its name later
         self.config = root / "config.json"
         self.metrics = root / "metrics.jsonl"
         self.samples = root / "samples"
@@ -80,6 +82,7 @@ class RunFolder:
             ConfigError: as `check`, or the folder cannot be written.
         """
         self.check(config)
+        check_name(self.root)
         description = {"format_version": FORMAT_VERSION, "config": config.model_dump(mode="json"), **origin}
         if self.config.is_file():
             before = self.read_description()
@@ -88,6 +91,7 @@ class RunFolder:
             self.root.mkdir(parents=True, exist_ok=True)
             self.hold()
             write_atomically(self.config, (json.dumps(description, indent=1) + "\n").encode())
+            self.identity = identity(self.root)
         except OSError as problem:
             raise ConfigError(f"cannot write the run folder {self.root}: {problem.strerror}") from None
 
@@ -111,7 +115,7 @@ class RunFolder:
 
     def require(self) -> None:
         """Raise TrainingError if the run's folder has gone: nobody could go on with what is written into a new one."""
-        if not self.config.is_file():
+        if not self.config.is_file() or (self.identity and identity(self.root) != self.identity):
             raise TrainingError(f"the run folder {self.root} has vanished; put it back and go on with --resume")
 
     def sweep(self) -> None:
@@ -153,22 +157,35 @@ class RunFolder:
         return [*aside, *([self.metrics] if self.metrics.is_file() else [])]
 
 
+def check_name(folder: Path) -> None:
+    """Raise ConfigError if a folder's name is no text: what is saved in it could not be found again."""
+    try:
+        str(folder.absolute()).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"the name {str(folder)!r} is not valid UTF-8: choose another --out") from None
+
+
+def identity(folder: Path) -> tuple[int, int]:
+    """What tells a folder from another one that takes its name: its disk and its number there."""
+    facts = folder.stat()
+    return facts.st_dev, facts.st_ino
+
+
 def is_strange(path: Path) -> bool:
     """Whether a file is none that a kill may have left of a run about to begin."""
     return path.name != ".lock" and not path.name.startswith(".config.json.")
 
 
 def read_lines(path: Path) -> Metrics:
-    """The lines of a metrics file, up to one that is none."""
+    """The lines of a metrics file; one that a crash has cut short, or that is none, is left out."""
     lines: Metrics = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            values = json.loads(line)
-        except (ValueError, RecursionError):
-            break
-        if not isinstance(values, dict) or not isinstance(values.get("step"), int):
-            break
-        lines.append(values)
+            values = _METRICS_LINE.validate_json(line)
+        except ValidationError:
+            continue
+        if isinstance(values.get("step"), int):
+            lines.append(values)
     return lines
 
 

@@ -29,6 +29,8 @@ USAGE_ERROR, LOST_PEER = 2, 1
 def main(arguments: list[str] | None = None) -> None:
     """Run one command; the process exits with its code: 0, 2 for a mistake of the user, 130 or 143 after a signal."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  closed by whoever started us
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     try:
         sys.exit(run(arguments))
     except ElsewhereError:

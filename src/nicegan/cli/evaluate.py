@@ -78,11 +78,11 @@ def run(arguments: list[str]) -> int:
         outcomes = _evaluated(given, partial(bar, Console(stderr=True, quiet=not team.is_first)), team)
         if not team.is_first:
             return 0
+    if given.json_file:
+        given.json_file.write_text(json.dumps(_document(given, outcomes), indent=1) + "\n", encoding="utf-8")
     console = Console() if sys.stdout.isatty() else Console(width=TABLE_WIDTH)
     for direction, found in outcomes.items():
         _print(console, direction, found)
-    if given.json_file:
-        given.json_file.write_text(json.dumps(_document(given, outcomes), indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -28,6 +28,10 @@ def parse(kind: type[Arguments], arguments: list[str], command: str, default: Ar
         ConfigError: arguments that make no such object, in one line.
     """
     prog = f"nicegan {command}"
+    empty = [name for name, value in zip(["", *arguments], arguments, strict=False) if not value]
+    empty += [argument[:-1] for argument in arguments if argument.startswith("--") and argument.endswith("=")]
+    if empty:
+        raise ConfigError(f"the value after {empty[0] or prog} is empty (see {prog} --help)")
     if {"-h", "--help"} & set(arguments):
         _read(kind, ["--help"], prog, default)
     complaint = io.StringIO()
@@ -61,12 +65,14 @@ def check_json(file: Path | None) -> None:
     """Whether results can be written to --json, before minutes are spent.
 
     Raises:
-        ConfigError: it is a folder, or in one that is not there.
+        ConfigError: it is a folder, in one that is not there, or a file of another kind that would be lost.
     """
     if file and not file.absolute().parent.is_dir():
         raise ConfigError(f"{file}: there is no such folder")
     if file and file.is_dir():
         raise ConfigError(f"{file} is a folder: name a file")
+    if file and file.exists() and file.suffix.lower() != ".json" and file.is_file():
+        raise ConfigError(f"{file} is there, and its name is not one of JSON: name a new file")
 
 
 def one_line(box: str) -> str:
@@ -81,7 +87,7 @@ def one_line(box: str) -> str:
     text = " ".join(kept)
     text = re.sub(r"Error parsing \S+: \d+ validation errors? for \w+ ", "", text)
     text = re.sub(r"\[type=\w+, input_value=(.*?), input_type=(\w+)\]", _got, text)
-    text = re.sub(r"(^|; )([a-z_.0-9]+) Input ", r"\1--\2: ", text)
+    text = re.sub(r"(^|; )([a-z_.0-9]+) Input ", lambda found: f"{found[1]}--{found[2].replace('_', '-')}: ", text)
     return text.replace("Value error, ", "").strip().rstrip(".")
 
 

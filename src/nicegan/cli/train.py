@@ -87,13 +87,16 @@ def value_of(option: str, arguments: list[str]) -> str | None:
     """The value of an option that must be known before the others are read.
 
     Raises:
-        ConfigError: the option stands last, without a value.
+        ConfigError: the option stands last, without a value, or is given twice.
     """
+    given = []
     for place, argument in enumerate(arguments):
         if argument.startswith(f"{option}="):
-            return argument.partition("=")[2]
+            given.append(argument.partition("=")[2])
         if argument == option:
             if place + 1 == len(arguments):
                 raise ConfigError(f"{option} needs a value")
-            return arguments[place + 1]
-    return None
+            given.append(arguments[place + 1])
+    if len(given) > 1:
+        raise ConfigError(f"{option} is given twice, {given[0]} and {given[1]}: give it once")
+    return given[0] if given else None

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nicegan.atomic import write_flushed
-from nicegan.data.folders import read_image, without_image_warnings
+from nicegan.data.folders import read_image, without_image_warnings, workers
 from nicegan.errors import DataError
 
 FORMAT_VERSION = 1
@@ -55,7 +55,10 @@ def cache_folder() -> Path:
     """Where caches lie: NICEGAN_CACHE, or nicegan in the user's cache folder."""
     if folder := os.environ.get("NICEGAN_CACHE"):
         return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nicegan"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nicegan"
+    except RuntimeError:  # a user without a home
+        raise DataError("there is no home folder to keep the cache in: set NICEGAN_CACHE to a folder") from None
 
 
 def open_images(
@@ -156,7 +159,7 @@ def _decode_into(folder: Path, paths: Sequence[Path], size: tuple[int, int], pro
     pixels = _mapped(folder / "pixels.npy", (len(paths), *size, 3))
     names: list[str] = []
     broken: dict[str, str] = {}
-    with without_image_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with without_image_warnings(), workers() as pool:
         for done, (path, image) in enumerate(zip(paths, _decoded(pool, paths, size), strict=True)):
             if isinstance(image, DataError):
                 broken[str(path)] = str(image)

@@ -9,7 +9,8 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from nicegan.errors import DataError
 
 Item = TypeVar("Item")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM")  # others may start programs
 MAX_PIXELS = 100_000_000
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _EXIF_ORIENTATION = 0x0112
@@ -94,10 +96,44 @@ def read_encoded(content: bytes) -> Image.Image:
 
 
 def _opened(file: Path | io.BytesIO) -> Image.Image:
-    with Image.open(file) as image:
+    with Image.open(file, formats=FORMATS) as image:
         _check_size(image)
         image.load()
         return upright_rgb(image)
+
+
+def num_pixels(path: Path) -> int:
+    """How many an image has, by its header; 0 if that cannot be read."""
+    try:
+        with _reasons(), Image.open(path, formats=FORMATS) if path.is_file() else nullcontext() as image:
+            return image.width * image.height if image else 0
+    except DataError:
+        return 0
+
+
+def portions(paths: Sequence[Path], count: int, max_pixels: int) -> Iterator[list[Path]]:
+    """The images a few at a time, so that any set fits in memory: at most `count`, and of large ones fewer."""
+    some: list[Path] = []
+    held = 0
+    for path in paths:
+        pixels = num_pixels(path)
+        if some and (len(some) == count or held + pixels > max_pixels):
+            yield some
+            some, held = [], 0
+        some.append(path)
+        held += pixels
+    if some:
+        yield some
+
+
+@contextmanager
+def workers() -> Iterator[ThreadPoolExecutor]:
+    """Threads that decode images; whatever ends their use ends them too, with what waits undone."""
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -34,6 +34,11 @@ class Source(Protocol):
     @property
     def amount(self) -> Amount: ...
 
+    @property
+    def origins(self) -> Sequence[str]:
+        """The files or shards that it draws from."""
+        ...
+
     def draw(self, seed: int, serials: range) -> list[Pixels]:
         """The images of these serials, (height, width, 3) each, scaled but not cropped."""
         ...
@@ -64,6 +69,10 @@ class CachedImages:
     @property
     def amount(self) -> Amount:
         return Amount(len(self._store.names), "image")
+
+    @property
+    def origins(self) -> Sequence[str]:
+        return self._store.names
 
     def draw(self, seed: int, serials: range) -> list[Pixels]:
         return [self._store.pixels[image] for image in self._images(seed, serials)]
@@ -132,6 +141,10 @@ class StreamedImages:
     @property
     def amount(self) -> Amount:
         return Amount(len(self._urls), "shard")
+
+    @property
+    def origins(self) -> Sequence[str]:
+        return self._urls
 
     def draw(self, seed: int, serials: range) -> list[Pixels]:
         """As `Source.draw`.

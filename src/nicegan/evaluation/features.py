@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +19,7 @@ from torch import Tensor
 
 from nicegan.atomic import write_atomically
 from nicegan.data.cache import Progress, cache_folder
-from nicegan.data.folders import listing, read_image, without_image_warnings
+from nicegan.data.folders import listing, portions, read_image, without_image_warnings, workers
 from nicegan.errors import DataError
 from nicegan.evaluation.folders import of_one_size
 from nicegan.feature_network import INCEPTION_SIDE, FeatureNetwork, NetworkFacts, Resize
@@ -30,6 +28,7 @@ from nicegan.processes import ALONE, Team
 FORMAT_VERSION = 1
 BATCH_SIZE = 16
 MAX_BATCH_PIXELS = 16 * 512 * 512
+MAX_HELD_PIXELS = 64 * 1024 * 1024
 Prepared = NDArray[np.uint8] | NDArray[np.float32]  # (h, w, 3), 0..255
 
 
@@ -80,9 +79,8 @@ def extract_features(
     """
     rows: dict[Path, Tensor] = {}
     broken: dict[str, str] = {}
-    with without_image_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for first in range(0, len(paths), 4 * BATCH_SIZE):
-            some = paths[first : first + 4 * BATCH_SIZE]
+    with without_image_warnings(), workers() as pool:
+        for some in portions(paths, 4 * BATCH_SIZE, MAX_HELD_PIXELS):
             images = dict(zip(some, pool.map(lambda path: _prepared(path, network.facts.resize), some), strict=True))
             broken |= {str(path): str(image) for path, image in images.items() if isinstance(image, DataError)}
             whole = {path: image for path, image in images.items() if not isinstance(image, DataError)}

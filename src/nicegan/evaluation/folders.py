@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,14 +17,16 @@ from PIL import Image
 
 from nicegan.data.augment import to_network, to_pixels
 from nicegan.data.cache import Pixels, Progress, scaled
-from nicegan.data.folders import find_images, listing, read_image, without_image_warnings
-from nicegan.errors import DataError
+from nicegan.data.folders import find_images, listing, portions, read_image, without_image_warnings, workers
+from nicegan.errors import DataError, is_out_of_memory
 from nicegan.evaluation.translate import Translator
 from nicegan.models.domain import DomainName
 from nicegan.processes import ALONE, Team
 
 ImageArray = TypeVar("ImageArray", bound=NDArray[Any])
 MAX_BATCH_PIXELS = 8 * 512 * 512
+MAX_HELD_PIXELS = 64 * 1024 * 1024
+OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
 
 
 def translate_files(  # noqa: PLR0913
@@ -74,23 +77,42 @@ def translate_planned(  # noqa: PLR0913
     """
     mine = {source: plan[source] for source in team.mine(list(plan))}
     size = (resize, resize) if isinstance(resize, int) else resize
+    source_of = {target: source for source, target in mine.items()}
     broken: dict[Path, DataError] = {}
     done = 0
-    with without_image_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with without_image_warnings(), workers() as pool:
         for images in _read_ahead(pool, mine, size, 4 * batch_size, broken):
             for batch in of_one_size(images, batch_size, MAX_BATCH_PIXELS):
-                drawn = translator.translate(to_network(torch.from_numpy(np.stack(list(batch.values())))), to)
-                list(pool.map(_write, batch, to_pixels(drawn).cpu().numpy()))
-                done += len(batch)
+                problems = _translated(translator, batch, to, pool)
+                broken |= {source_of[target]: problem for target, problem in problems.items()}
+                done += len(batch) - len(problems)
                 progress(done + len(broken), len(mine))
     team.first(partial(_refuse_broken, team.gathered(broken), len(plan)))
+
+
+def _translated(
+    translator: Translator, batch: dict[Path, Pixels], to: DomainName, pool: ThreadPoolExecutor
+) -> dict[Path, DataError]:
+    """Translate images of one size and write them; what could not be, by output, and why."""
+    try:
+        drawn = translator.translate(to_network(torch.from_numpy(np.stack(list(batch.values())))), to)
+    except (MemoryError, RuntimeError) as problem:
+        if not is_out_of_memory(problem):
+            raise
+        height, width = next(iter(batch.values())).shape[:2]
+        reason = DataError(
+            f"{len(batch)} of {width}x{height} pixels do not fit in memory: try --batch-size 1, or --resize"
+        )
+        return dict.fromkeys(batch, reason)
+    written = pool.map(_write, batch, to_pixels(drawn).cpu().numpy())
+    return {target: problem for target, problem in zip(batch, written, strict=True) if problem}
 
 
 def _refuse_broken(parts: list[dict[Path, DataError]], count: int) -> None:
     """Name what no process could read."""
     reasons = {str(source): str(problem) for part in parts for source, problem in part.items()}
     if reasons:
-        raise DataError(f"{len(reasons)} of {count} images cannot be read; the rest is done\n{listing(reasons)}")
+        raise DataError(f"{len(reasons)} of {count} images cannot be translated; the rest is done\n{listing(reasons)}")
 
 
 def _read_ahead(
@@ -102,8 +124,7 @@ def _read_ahead(
 ) -> Iterator[dict[Path, Pixels]]:
     """The plan's images by output, `count` at a time so that any folder fits in memory; what cannot be read: broken."""
     sources = list(plan)
-    for first in range(0, len(sources), count):
-        some = sources[first : first + count]
+    for some in portions(sources, count, MAX_HELD_PIXELS):
         images: dict[Path, Pixels] = {}
         for source, image in zip(some, pool.map(lambda path: _read(path, size), some), strict=True):
             if isinstance(image, DataError):
@@ -128,14 +149,23 @@ def plan_outputs(inputs: Sequence[Path], out: Path, image_format: str) -> dict[P
         plan |= {path: out / inner.with_suffix(f".{image_format}") for path, inner in found.items()}
     taken: dict[str, Path] = {}  # without case: on many disks IMG.png and img.png are one file
     sources = {os.path.realpath(path) for path in plan}  # Path.resolve breaks on a loop of links
+    numbers = {(stat.st_dev, stat.st_ino) for stat in map(_stat, plan) if stat}  # another name of an input, a hard link
     for source, target in plan.items():
         key = str(target).casefold()
         if key in taken:
             raise DataError(f"{taken[key]} and {source} would both be written to {target}: translate them apart")
-        if os.path.realpath(target) in sources:
+        there = _stat(target)
+        if os.path.realpath(target) in sources or (there and (there.st_dev, there.st_ino) in numbers):
             raise DataError(f"{target} is an input: choose another --out")
         taken[key] = source
     return plan
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except (OSError, ValueError):
+        return None
 
 
 def _read(source: Path, size: tuple[int, int] | None) -> Pixels | DataError:
@@ -155,6 +185,13 @@ def of_one_size(images: dict[Path, ImageArray], batch_size: int, max_pixels: int
             yield {path: images[path] for path in alike[first : first + count]}
 
 
-def _write(target: Path, pixels: Pixels) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(target)
+def _write(target: Path, pixels: Pixels) -> DataError | None:
+    """Write an image; what its format or its name did not allow. A disk that takes no more is everyone's problem."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(target)
+    except (OSError, ValueError) as problem:
+        if isinstance(problem, OSError) and problem.errno in OF_THE_DISK:
+            raise OSError(problem.errno, problem.strerror, str(target)) from None
+        return DataError(f"cannot write {target}: {getattr(problem, 'strerror', None) or problem}")
+    return None

@@ -20,8 +20,9 @@ from nicegan.config import LossConfig, NetworkConfig, first_mistake
 from nicegan.errors import CheckpointError
 from nicegan.methods.base import Method
 from nicegan.methods.build import build_method
-from nicegan.model_file import ModelCard, save_model
+from nicegan.model_file import ModelCard, read_card, save_model
 
+DAMAGED = (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, AssertionError, OSError)
 PARTS = ("gen2A", "gen2B", "disA", "disB")
 PROFILER_BUFFERS = ("total_ops", "total_params")
 SHARED_LAYERS = 2
@@ -92,7 +93,7 @@ def read_published(path: Path) -> dict[str, dict[str, Tensor]]:
         raise CheckpointError(
             f"{path} is not a PyTorch checkpoint of plain tensors (it is another kind of file, or holds code)"
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, OSError) as problem:
+    except DAMAGED as problem:
         reason = str(problem).partition("\n")[0] or "it ends too early"
         raise CheckpointError(f"{path} cannot be read as a PyTorch checkpoint: {reason}") from None
     if not isinstance(content, dict) or not all(isinstance(content.get(part), dict) for part in PARTS):
@@ -106,8 +107,10 @@ def _tensors(path: Path, part: str, state: dict[Any, Any]) -> dict[str, Tensor]:
         name = str(key).removeprefix("module.")
         if name.rpartition(".")[2] in PROFILER_BUFFERS:
             continue
-        if not isinstance(value, Tensor):
-            raise CheckpointError(f"{path}: {part}/{name} is not a tensor")
+        if not isinstance(value, Tensor) or value.layout is not torch.strided or not value.is_floating_point():
+            raise CheckpointError(f"{path}: {part}/{name} is not a plain tensor of floating-point numbers")
+        if value.is_meta:
+            raise CheckpointError(f"{path}: {part}/{name} holds no numbers")
         tensors[name] = value
     return tensors
 
@@ -179,9 +182,15 @@ def _fitted(path: Path, part: str, found: dict[str, Tensor], expected: dict[str,
 
 
 def import_published(checkpoint: Path, out: Path) -> ModelCard:
-    """Turn a published checkpoint into a model file; returns what the model says of itself."""
-    card, method = load_published(checkpoint)
+    """Turn a published checkpoint into a model file; returns what the model says of itself.
+
+    Raises:
+        CheckpointError: as `load_published`, or `out` cannot be written, or is a file that is no model.
+    """
     if not out.parent.is_dir():
         raise CheckpointError(f"cannot write {out}: there is no folder {out.parent}")
+    if out.is_file():
+        read_card(out)  # nothing but a model is written over
+    card, method = load_published(checkpoint)
     save_model(out, card, method.translation_paths())
     return card

@@ -141,7 +141,7 @@ class Ablation:
             content = json.loads(note.read_text(encoding="utf-8"))
             base = RunConfig.model_validate(content["base"])
             seeds, switches = set(content["seeds"]), {name: set(of) for name, of in content["switches"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
             raise ConfigError(f"{note} cannot be read: {first_mistake(problem)}; choose another --out") from None
         rows = [f"{name}: {old} there, {new} asked for" for name, (old, new) in decisive(base, self.base).items()]
         asked = self.grid.switches

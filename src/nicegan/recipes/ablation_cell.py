@@ -46,7 +46,7 @@ def is_finished(cell: Cell) -> bool:
     if changed := decisive(folder.read_config(), cell.config):
         rows = ", ".join(f"{name} {old} there, {new} in the ablation" for name, (old, new) in changed.items())
         raise ConfigError(f"{cell.folder} holds a run with other settings ({rows}): remove it or choose another --out")
-    scored = [line for line in folder.read_metrics() if UNTRANSLATED in line]
+    scored = [line for line in folder.read_metrics() if any(map(is_score, line))]
     latest, best = read_pointer(folder.latest).step, read_pointer(folder.best).step
     if best is None or latest is None or not scored or scored[-1]["step"] > latest:
         return False
@@ -56,6 +56,11 @@ def is_finished(cell: Cell) -> bool:
     return latest >= cell.config.steps or 0 < cell.config.patience <= num_worse
 
 
+def is_score(name: str) -> bool:
+    """Whether a metric is a score of translations."""
+    return name.startswith(SCORE) and name != UNTRANSLATED
+
+
 def chosen_by(line: dict[str, float]) -> float:
     """The score of a line of metrics that chooses the best checkpoint: the first one."""
-    return next(value for name, value in line.items() if name.startswith(SCORE) and name != UNTRANSLATED)
+    return next(value for name, value in line.items() if is_score(name))

@@ -81,7 +81,7 @@ def prepare(out: Path, seed: int, config: RunConfig) -> DemoData:
     """Paint the scenes, unless this demo has painted them before."""
     note = out / "demo.json"
     settings = json.dumps({"seed": seed, "side": config.size[0], "num_train": NUM_TRAIN, "num_test": NUM_TEST})
-    ours = note.is_file() and note.read_text(encoding="utf-8") == settings
+    ours = note.is_file() and note.read_bytes() == settings.encode()
     if not ours and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out} exists and is not this demo with seed {seed}: remove it or choose another --out")
     if ours and (out / "run").exists():

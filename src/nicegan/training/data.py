@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,6 +83,11 @@ class TrainingData:
         a, b = (source.amount for source in self.sources)
         what = "" if a.what == b.what else f" {b.what}{'s' * (b.num != 1)}"
         return f"{a.num} {a.what}{'s' * (a.num != 1)} of A and {b.num}{what} of B"
+
+    def identity(self) -> str:
+        """What tells these training images from others, wherever they lie: how many there are, and a sum of names."""
+        names = ["\0".join(Path(origin).name for origin in source.origins) for source in self.sources]
+        return f"{self.described()}, {zlib.crc32(chr(1).join(names).encode(errors='surrogateescape')):08x}"
 
     def position(self) -> dict[str, Any]:
         """Where the streamed domains go on reading, as plain data: {} or {"A": {"serial_of_window": 0, ...}}."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nicegan.config import RunConfig
+from nicegan.errors import TrainingError
 from nicegan.model_file import ModelCard, save_model
 from nicegan.run_folder import RunFolder
 from nicegan.training.state import TrainingState, point_to, pointed_at, prune, save_checkpoint, standing, sweep
@@ -26,7 +27,7 @@ class Keeper:
         """Write a checkpoint, point at it, and remove old ones.
 
         Raises:
-            TrainingError: the folder has vanished. OSError: the disk is full or cannot be written.
+            TrainingError: the folder has vanished, or the disk is full or cannot be written.
         """
         folder = self.folder
         folder.require()
@@ -35,9 +36,12 @@ class Keeper:
             point_to(folder.latest, place, "the newest")
             self.publish(state, place)
             prune(folder.checkpoints, self.config.keep, {place, pointed_at(folder.best)})
-        except FileNotFoundError:
+        except OSError as problem:
             folder.require()
-            raise
+            raise TrainingError(
+                f"cannot save in {folder.root}: {problem.strerror or problem}; what was saved before is whole: mend "
+                f"that, and go on with --resume {folder.root}"
+            ) from None
 
     def publish(self, state: TrainingState, place: Path) -> None:
         """If the checkpoint at `place` is the best, point at it; its averaged networks, or those of a run that has no

@@ -109,11 +109,14 @@ class Run:
         if saving or scoring or self._at(self.config.log_every):
             self._log(terms, line)
         if self._at(self.config.sample_every) or self.state.step == 1:
-            path = self.folder.samples / f"{self.state.step:09d}.png"
-            self.team.first(lambda: save_grid(path, self.state.average, self.samples))
+            self.team.first(self._save_grid)
         is_best = scoring and self._is_best()
         if saving or is_best or self._is_done():
             self._save()
+
+    def _save_grid(self) -> None:
+        self.folder.require()
+        save_grid(self.folder.samples / f"{self.state.step:09d}.png", self.state.average, self.samples)
 
     def _at(self, interval: int) -> bool:
         """Whether the last step was one of every `interval`, or the run's last."""
@@ -151,7 +154,7 @@ class Run:
         return True
 
     def _save(self) -> None:
-        self.state.position = self.data.position()
+        self.state.position, self.state.data = self.data.position(), self.data.identity()
         self.team.first(lambda: self.keeper.save(self.state))
         self.saved_step = self.state.step
 
@@ -167,6 +170,11 @@ class Run:
         if place is not None:
             self.team.first_here(lambda: load_checkpoint(place, self.state))
             self.data.restore(self.state.position)
+            if self.state.data not in ("", self.data.identity()):
+                say(
+                    self.console,
+                    "warning: the training images are not those of the checkpoint, nor is their order",
+                )
             self.saved_step = self.state.step
             self.team.first(lambda: self.keeper.publish(self.state, place))
         # Gone back since that checkpoint: the images that follow are others.

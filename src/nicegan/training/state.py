@@ -1,8 +1,8 @@
 """Everything a run must remember, as one object; saved so that a reader never finds half a checkpoint.
 
-A checkpoint is a folder: `weights.safetensors` (both domains whole, and the averaged networks) and `state.pt` (step,
-optimizers, random number generators, position in the data, best score and patience). It is written beside its place,
-flushed, and renamed.
+A checkpoint is a folder: `weights.safetensors` (both domains whole, and the averaged networks), `state.pt` (step,
+optimizers, random number generators, position in the data, best score and patience), and the checksums of both. It is
+written beside its place, flushed, and renamed.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, FiniteFloat, NonNegativeInt
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from nicegan.atomic import sync_folder, write_atomically, write_flushed
-from nicegan.config import RunConfig
+from nicegan.config import RunConfig, first_mistake
+from nicegan.download import sha256_of
 from nicegan.errors import CheckpointError
 from nicegan.methods.base import Method
 from nicegan.methods.build import build_method
@@ -41,6 +43,7 @@ _UNREADABLE = (  # what reading a damaged checkpoint raises
     SafetensorError,
 )
 FORMAT_VERSION = 3  # 1 knew no rollbacks; 2 no patience, no streaks and no position in the data
+SUMS = "sha256.json"
 
 
 @dataclass
@@ -49,6 +52,19 @@ class Best:
 
     step: int
     score: float
+
+
+class Facts(BaseModel):
+    """The small things in a checkpoint, checked; what an older format did not know begins as it would in a new run."""
+
+    step: NonNegativeInt
+    drawn: NonNegativeInt | None = None
+    rollbacks: NonNegativeInt = 0
+    streaks: dict[str, int] = {}
+    position: dict[str, Any] = {}
+    data: str = ""
+    num_worse: NonNegativeInt = 0
+    best: tuple[NonNegativeInt, FiniteFloat] | None = None
 
 
 @dataclass
@@ -66,6 +82,7 @@ class TrainingState:
     rollbacks: int = 0
     streaks: dict[str, int] = field(default_factory=dict)  # logged steps in which a head's loss was that of guessing
     position: dict[str, Any] = field(default_factory=dict)  # in the data, where it does not follow from the step
+    data: str = ""  # which images, in which order of theirs
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights: "A.generator...", "average.A.generator..."."""
@@ -85,6 +102,7 @@ class TrainingState:
             "rollbacks": self.rollbacks,
             "streaks": self.streaks,
             "position": self.position,
+            "data": self.data,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "best": None if self.best is None else (self.best.step, self.best.score),
             "num_worse": self.num_worse,
@@ -97,21 +115,34 @@ class TrainingState:
         own = self.tensors()
         if {name: tensor.shape for name, tensor in own.items()} != {name: t.shape for name, t in tensors.items()}:
             raise CheckpointError("the checkpoint's weights are of other networks than the run's configuration says")
+        facts = Facts.model_validate(memory)
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(tensors[name])
         for optimizer, saved in zip(self.optimizers, memory["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.step = memory["step"]
-        self.drawn = memory.get("drawn", self.step * self.images_per_step)
-        self.rollbacks = memory["rollbacks"]
-        self.streaks = memory["streaks"]
-        self.position = memory["position"]
-        self.num_worse = memory["num_worse"]
-        self.best = None if memory["best"] is None else Best(*memory["best"])
+            restore_optimizer(optimizer, saved)
+        self.step = facts.step
+        self.drawn = self.step * self.images_per_step if facts.drawn is None else facts.drawn
+        self.rollbacks, self.streaks, self.num_worse = facts.rollbacks, facts.streaks, facts.num_worse
+        self.position, self.data = facts.position, facts.data
+        self.best = None if facts.best is None else Best(*facts.best)
         torch.set_rng_state(memory["random"])
         if torch.cuda.is_available() and memory["random_cuda"]:
             torch.cuda.set_rng_state_all(memory["random_cuda"][: torch.cuda.device_count()])
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Take over what an optimizer has learned; its settings are the run's own.
+
+    Raises:
+        ValueError: that is not of these parameters. A fused step on it would write past the ends of tensors.
+    """
+    optimizer.load_state_dict({"state": saved["state"], "param_groups": optimizer.state_dict()["param_groups"]})
+    for parameter in (parameter for group in optimizer.param_groups for parameter in group["params"]):
+        learned = optimizer.state[parameter]
+        shapes = {name: tuple(learned[name].shape) for name in ("exp_avg", "exp_avg_sq")} if learned else {}
+        if any(shape != parameter.shape for shape in shapes.values()):
+            raise ValueError(f"the optimizer's state of a parameter of {tuple(parameter.shape)} has {shapes}")
 
 
 def new_state(config: RunConfig, device: torch.device) -> TrainingState:
@@ -150,16 +181,39 @@ def save_checkpoint(folder: Path, state: TrainingState) -> Path:
     try:
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors().items()}
         write_flushed(beside / "weights.safetensors", save(weights, metadata={"format_version": str(FORMAT_VERSION)}))
-        with (beside / "state.pt").open("wb") as file:
-            torch.save(state.memory(), file)
-            file.flush()
-            os.fsync(file.fileno())
+        write_memory(beside / "state.pt", state.memory())
+        sums = {name: sha256_of(beside / name) for name in ("weights.safetensors", "state.pt")}
+        write_flushed(beside / SUMS, (json.dumps(sums, indent=1) + "\n").encode())
         discard(place)  # the same step again, after a resume from before it
         beside.rename(place)
         sync_folder(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return place
+
+
+def write_memory(path: Path, memory: dict[str, Any]) -> None:
+    """Write with torch.save, which hides a full disk behind an error of its own."""
+    with path.open("wb") as file:
+        try:
+            torch.save(memory, file)
+        except RuntimeError as problem:
+            raise problem.__context__ if isinstance(problem.__context__, OSError) else problem from None
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def check_sums(place: Path) -> None:
+    """Whether a checkpoint's files are what was written; those of older formats have no sums.
+
+    Raises:
+        ValueError: a file is another one. OSError: a file cannot be read.
+    """
+    if not (place / SUMS).is_file():
+        return
+    for name, written in json.loads((place / SUMS).read_text(encoding="utf-8")).items():
+        if sha256_of(place / name) != written:
+            raise ValueError(f"{name} has changed since it was written: the disk, or whoever copied it, is at fault")
 
 
 def load_checkpoint(place: Path, state: TrainingState) -> None:
@@ -169,18 +223,16 @@ def load_checkpoint(place: Path, state: TrainingState) -> None:
         CheckpointError: not a whole checkpoint, or one of another format or other networks.
     """
     try:
+        check_sums(place)
         memory = torch.load(place / "state.pt", map_location="cpu", weights_only=True)
         if memory["format_version"] > FORMAT_VERSION:
             raise CheckpointError(f"{place} was written by a newer nicegan (format {memory['format_version']})")
-        state.restore(load_file(place / "weights.safetensors"), migrated(memory))
+        state.restore(load_file(place / "weights.safetensors"), memory)
+        if state.step != int(place.name):
+            raise ValueError(f"it says that it is of step {state.step}")
     except _UNREADABLE as problem:
         way_out = "remove its folder to go on from the one before"
-        raise CheckpointError(f"checkpoint {place} cannot be read: {problem}; {way_out}") from None
-
-
-def migrated(memory: dict[str, Any]) -> dict[str, Any]:
-    """What an older format saved, as the present one would have."""
-    return {"rollbacks": 0, "streaks": {}, "position": {}, "num_worse": 0, **memory}
+        raise CheckpointError(f"checkpoint {place} cannot be read: {first_mistake(problem)}; {way_out}") from None
 
 
 def point_to(pointer: Path, place: Path, why: str, **facts: Any) -> None:

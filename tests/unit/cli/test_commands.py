@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.conftest import write_images
 
 from nicegan import cli
 from nicegan.cli.train import read_arguments
@@ -73,6 +74,14 @@ MISTAKES = [
     (["import", "DATA/trainA/image_000.png"], "image_000.png"),
     (["demo", "--seed", "-1"], "--seed"),
     (["ablate", "DATA"], "an ablation needs a switch"),
+    (["translate", "NOWHERE", "", "--to", "B"], "nowhere is empty"),
+    (["train", "--domain-a", "", "--domain-b", "DATA"], "the value after --domain-a is empty"),
+    (["train", "DATA", "--out="], "the value after --out is empty"),
+    (["train", "DATA", "--recipe", "nicegan-tiny", "--recipe", "nicegan"], "--recipe is given twice"),
+    (["train", "DATA", "--steps", "9" * 400], "--steps"),
+    (["train", "DATA", "--num-threads", "99999999"], "--num-threads"),
+    (["train", "DATA", "--loss.cycle", "inf"], "finite number"),
+    (["train", "dat\udcff"], "is not valid UTF-8"),
     (["ablate", "DATA", "--switches"], "an ablation needs a switch"),
     (["ablate", "DATA", "--switches", "encodr=reused"], "there is no switch 'encodr'; there is"),
     (["ablate", "DATA", "--switches", "encoder=new"], "'reused' or 'independent'"),
@@ -198,3 +207,24 @@ def test_urls_stay_as_they_are(place: str, name: str) -> None:
     config, out = read_arguments(["--domain-a", place, "--domain-b", "dogs.txt"])
     assert config.domain_a == place
     assert out == Path(f"runs/nicegan-{name}")
+
+
+def test_results_never_replace_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    [image] = write_images(tmp_path, 1)
+    before = image.read_bytes()
+    code, _, err = run(["evaluate", "--real", "a", "--fake", "b", "--json", str(image)], capsys)
+    assert (code, "name a new file" in err) == (2, True)
+    (tmp_path / "published.pt").write_bytes(b"x")
+    code, _, err = run(["import", str(tmp_path / "published.pt"), "--out", str(image)], capsys)
+    assert (code, "is not a readable model file" in err) == (2, True)
+    assert image.read_bytes() == before
+
+
+def test_closed_output_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--help"])
+    assert ended.value.code == 0
+    for stream in (sys.stdout, sys.stderr):
+        stream.close()

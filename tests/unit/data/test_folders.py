@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageOps
 from tests.conftest import write_images
 
-from nicegan.data.folders import evenly_chosen, find_images, read_image, without_image_warnings
+from nicegan.data.folders import evenly_chosen, find_images, portions, read_image, without_image_warnings
 from nicegan.errors import DataError
 
 RED = (200, 30, 40)
@@ -156,3 +156,16 @@ def test_as_many_samples_are_taken_as_were_asked_for() -> None:
         chosen = evenly_chosen(range(available), 64)
         assert len(set(chosen)) == 64 and chosen == sorted(chosen)
         assert max(b - a for a, b in zip(chosen, chosen[1:], strict=False)) <= 2
+
+
+def test_no_other_program_is_started_for_a_file_with_a_false_name(tmp_path: Path) -> None:
+    (tmp_path / "cat.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n{} loop\n")
+    with pytest.raises(DataError, match="not an image that can be read"):
+        read_image(tmp_path / "cat.jpg")
+
+
+def test_large_images_come_in_smaller_portions(tmp_path: Path) -> None:
+    paths = [*write_images(tmp_path, 5, (10, 10)), tmp_path / "none.png"]
+    assert list(portions(paths, 2, 10**6)) == [paths[:2], paths[2:4], paths[4:]]
+    assert list(portions(paths, 9, 250)) == [paths[:2], paths[2:4], paths[4:]]
+    assert list(portions(paths, 9, 1)) == [[path] for path in paths[:5]] + [paths[5:]]

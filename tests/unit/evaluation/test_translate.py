@@ -132,10 +132,26 @@ def test_resize_is_the_papers_square_protocol(translator: Translator, tmp_path: 
 def test_broken_images_are_listed_and_the_others_done(translator: Translator, tmp_path: Path) -> None:
     paths = write_images(tmp_path / "in", 4)
     paths[2].write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"1 of 4 images cannot be read") as caught:
+    with pytest.raises(DataError, match=r"1 of 4 images cannot be translated") as caught:
         translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="A")
     assert paths[2].name in str(caught.value)
     assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_an_output_that_cannot_be_written_does_not_stop_the_others(translator: Translator, tmp_path: Path) -> None:
+    write_images(tmp_path / "in", 2)
+    write_images(tmp_path / "long", 1)[0].rename(tmp_path / "in" / f"{'a' * 251}.png")
+    with pytest.raises(DataError, match=r"1 of 3 images cannot be translated; the rest is done(.|\n)*too long"):
+        translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="A", image_format="tiff")
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_an_input_by_another_name_is_not_written_over(translator: Translator, tmp_path: Path) -> None:
+    [image] = write_images(tmp_path / "in", 1)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / image.name).hardlink_to(image)
+    with pytest.raises(DataError, match="is an input"):
+        translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="A")
 
 
 def test_nothing_is_overwritten_by_accident(translator: Translator, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 from tests.conftest import TINY
 
-from nicegan.config import LossConfig
+from nicegan.config import LossConfig, RunConfig
+from nicegan.errors import TrainingError
 from nicegan.methods.base import Batch
 from nicegan.methods.build import build_method
 from nicegan.run_folder import RunFolder
@@ -86,3 +87,27 @@ def test_a_grid_shows_every_column_for_both_directions(tmp_path: Path) -> None:
     assert torch.equal(shown.translation, translation)
     assert torch.equal(shown.reconstruction, paths["A"].generator(paths["A"].encoder(samples.a)))
     assert torch.equal(shown.cycle, paths["A"].generator(paths["B"].encoder(translation)))
+
+
+def test_one_damaged_line_costs_one_line(tmp_path: Path) -> None:
+    lines = [f'{{"step": {step}, "loss": 0.5}}' for step in range(1, 6)]
+    lines[1], lines[2], lines[3] = "garbage", '{"step": 3, "loss": "abc"}', "[" * 100_000
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + '\n{"step": 6, "lo')
+    folder = RunFolder(tmp_path)
+    assert [line["step"] for line in folder.read_metrics()] == [1, 5]
+    folder.trim_metrics(9)
+    assert (tmp_path / "metrics.jsonl").read_text() == f"{lines[0]}\n{lines[4]}\n"
+
+
+def test_another_folder_of_the_same_name_is_not_ours(tmp_path: Path, tiny_run: RunConfig) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.claim(tiny_run, {})
+    folder.require()
+    folder.root.rename(tmp_path / "moved")
+    other = RunFolder(tmp_path / "run")
+    with pytest.raises(TrainingError, match="vanished"):
+        folder.require()
+    other.root.mkdir()
+    (other.root / "config.json").write_bytes((tmp_path / "moved/config.json").read_bytes())
+    with pytest.raises(TrainingError, match="vanished"):
+        folder.require()

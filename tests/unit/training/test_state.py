@@ -13,6 +13,7 @@ from nicegan.methods.base import Batch
 from nicegan.run_folder import RunFolder
 from nicegan.training import state as state_module
 from nicegan.training.state import (
+    SUMS,
     Best,
     TrainingState,
     load_checkpoint,
@@ -81,8 +82,13 @@ def test_the_seed_fixes_the_initial_weights(tiny_run: RunConfig) -> None:
 
 @pytest.mark.parametrize("file", ["weights.safetensors", "state.pt"])
 @pytest.mark.parametrize("damage", ["missing", "cut", "garbage"])
-def test_a_damaged_checkpoint_is_named(tiny_run: RunConfig, tmp_path: Path, file: str, damage: str) -> None:
+@pytest.mark.parametrize("has_sums", [True, False])
+def test_a_damaged_checkpoint_is_named(
+    tiny_run: RunConfig, tmp_path: Path, file: str, damage: str, *, has_sums: bool
+) -> None:
     place = save_checkpoint(tmp_path, new_state(tiny_run, CPU.device))
+    if not has_sums:
+        (place / SUMS).unlink()
     path = place / file
     content = path.read_bytes()
     path.unlink()
@@ -90,6 +96,61 @@ def test_a_damaged_checkpoint_is_named(tiny_run: RunConfig, tmp_path: Path, file
         path.write_bytes(content[:1000] if damage == "cut" else b"garbage")
     with pytest.raises(CheckpointError, match=place.name):
         load_checkpoint(place, new_state(tiny_run, CPU.device))
+
+
+@pytest.mark.parametrize("file", ["weights.safetensors", "state.pt"])
+def test_one_bit_that_rots_is_noticed(tiny_run: RunConfig, tmp_path: Path, file: str) -> None:
+    place = save_checkpoint(tmp_path, new_state(tiny_run, CPU.device))
+    load_checkpoint(place, new_state(tiny_run, CPU.device))
+    content = bytearray((place / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (place / file).write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"{file} has changed since it was written"):
+        load_checkpoint(place, new_state(tiny_run, CPU.device))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"step": "abc"}, {"step": -5}, {"step": 10**30}, {"best": [1]}, {"best": [1, "x"]}, {"streaks": 3},
+        {"rollbacks": None}, {"optimizers": []}, {"random": torch.zeros(3)},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_state_of_wrong_types_is_refused(
+    tiny_run: RunConfig, batch: Batch, tmp_path: Path, wrong: dict[str, object]
+) -> None:
+    state = stepped(tiny_run, batch, 1)
+    place = save_checkpoint(tmp_path, state)
+    torch.save({**state.memory(), **wrong}, place / "state.pt")
+    (place / SUMS).unlink()
+    with pytest.raises(CheckpointError, match="cannot be read: .*; remove its folder"):
+        load_checkpoint(place, new_state(tiny_run, CPU.device))
+
+
+def test_the_memory_of_other_parameters_is_refused(tiny_run: RunConfig, batch: Batch, tmp_path: Path) -> None:
+    """Planted: a fused step on it writes past the ends of tensors."""
+    state = stepped(tiny_run, batch, 1)
+    place, memory = save_checkpoint(tmp_path, state), state.memory()
+    memory["optimizers"][0]["state"][0]["exp_avg"] = torch.zeros(7)
+    torch.save(memory, place / "state.pt")
+    (place / SUMS).unlink()
+    with pytest.raises(CheckpointError, match="the optimizer's state of a parameter"):
+        load_checkpoint(place, new_state(tiny_run, CPU.device))
+
+
+def test_a_disk_that_fills_up_in_torch_save_is_said_so(
+    tiny_run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        try:
+            raise OSError(28, "No space left on device")
+        finally:
+            raise RuntimeError("[enforce fail at inline_container.cc:672]")  # noqa: B012
+
+    monkeypatch.setattr(state_module.torch, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        save_checkpoint(tmp_path, new_state(tiny_run, CPU.device))
 
 
 def test_a_save_that_fails_leaves_the_previous_one(
@@ -122,6 +183,7 @@ def test_code_in_a_checkpoint_does_not_run(tiny_run: RunConfig, tmp_path: Path) 
     place = save_checkpoint(tmp_path, new_state(tiny_run, CPU.device))
     memory = torch.load(place / "state.pt", weights_only=True)
     torch.save({**memory, "position": Malice(tmp_path / "owned")}, place / "state.pt")
+    (place / SUMS).unlink()
     with pytest.raises(CheckpointError, match="cannot be read"):
         load_checkpoint(place, new_state(tiny_run, CPU.device))
     assert not (tmp_path / "owned").exists()
@@ -266,6 +328,7 @@ def test_checkpoints_of_older_formats_are_migrated_and_newer_ones_refused(
     for name in SINCE[version]:
         del memory[name]
     torch.save({**memory, "format_version": version}, place / "state.pt")
+    (place / SUMS).unlink()
     restored = new_state(tiny_run.model_copy(update={"batch_size": 3}), CPU.device)
     load_checkpoint(place, restored)
     assert (restored.rollbacks, restored.num_worse, restored.position, restored.drawn) == (0, 0, {}, 21)
