@@ -41,6 +41,9 @@ SETTINGS = (
 )
 
 
+SCORES = ("frechet", "kernel", "precision", "recall", "density", "coverage")
+
+
 class Trials:
     """Draws samples of features and measures them."""
 
@@ -90,7 +93,8 @@ def coverage(scores: list[Score]) -> str:
     truth = statistics.mean(score.value for score in scores)
     held = sum(score.low <= truth <= score.high for score in scores if score.low is not None and score.high is not None)
     reach = statistics.mean(score.reach or 0 for score in scores)
-    return f"{held / len(scores):.0%} | {reach / (1.96 * statistics.stdev(score.value for score in scores)):.2f}"
+    deviation = statistics.stdev(score.value for score in scores)
+    return f"{held / len(scores):.0%} | {f'{reach / (1.96 * deviation):.2f}' if deviation else 'same'}"
 
 
 def row(setting: Setting, scores: list[list[Score]]) -> str:
@@ -115,10 +119,11 @@ def main() -> None:
         for setting in SETTINGS:
             print(row(setting, [[trials.bootstrapped(setting, trial) for trial in range(given.trials)]]), flush=True)
         return
-    print("| real / drawn | mean FD | FD holds | width | KD holds | width |\n|---|---|---|---|---|---|")
+    print(f"| real / drawn | mean FD |{''.join(f' {name} holds | width |' for name in SCORES)}")
+    print(f"|---|---|{'---|---|' * len(SCORES)}")
     for setting in SETTINGS:
         found = [trials.measured(setting, (setting.share,), trial)[0].scores() for trial in range(given.trials)]
-        print(row(setting, [[scores[name] for scores in found] for name in ("frechet", "kernel")]), flush=True)
+        print(row(setting, [[scores[name] for scores in found] for name in SCORES]), flush=True)
     for shares in ((0.2, 0.2), (0.2, 0.35)):
         pairs = [trials.measured(SETTINGS[1], shares, trial) for trial in range(given.trials)]
         differences = [one.minus(other) for one, other in pairs]

@@ -102,7 +102,8 @@ def load_model(path: Path) -> Model:
     """Read a model file and build the networks it describes, once its tensors are known to fit them.
 
     Raises:
-        CheckpointError: not a model file, a newer format, or tensors that do not fit the description.
+        CheckpointError: not a model file, a newer format, or tensors that do not fit the description
+            or hold no finite numbers.
     """
     card = read_card(path)
     with torch.device("meta"):  # so that a damaged card costs neither time nor memory
@@ -116,5 +117,9 @@ def load_model(path: Path) -> Model:
         for name, tensor in expected.items():
             if list(file.get_slice(name).get_shape()) != list(tensor.shape):
                 raise CheckpointError(f"{path}: tensor {name} does not have the shape its card describes")
-        paths.to_empty(device="cpu").load_state_dict({name: file.get_tensor(name) for name in names})
+        tensors = {name: file.get_tensor(name) for name in names}
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point() or not tensor.isfinite().all():
+            raise CheckpointError(f"{path}: tensor {name} holds something else than finite numbers: it is damaged")
+    paths.to_empty(device="cpu").load_state_dict(tensors)
     return Model(card, paths)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -141,4 +141,14 @@ def test_tensors_of_another_precision_are_read_in_the_networks_own(model: Path) 
 def test_a_model_of_another_method_is_not_taken_for_ours(model: Path) -> None:
     damage(model, ("method",), "cyclegan")
     with pytest.raises(CheckpointError, match=r"model card that cannot be used \(method: "):
+        load_model(model)
+
+
+@pytest.mark.parametrize("damage", [lambda t: t.mul(torch.nan), lambda t: t.int(), lambda t: t.bool()], ids=str)
+def test_numbers_that_are_none_are_refused(model: Path, damage: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    header = {**HEADER, "card": read_card(model).model_dump_json()}
+    tensors = load_file(model)
+    last = sorted(tensors)[-1]
+    save_file({**tensors, last: damage(tensors[last])}, model, metadata=header)
+    with pytest.raises(CheckpointError, match="holds something else than finite numbers"):
         load_model(model)
