@@ -95,6 +95,11 @@ class AblationTable(NamedTuple):
         return None if here is None or first is None or row is self.rows[0] else difference(here, first)
 
 
+def is_score(name: str) -> bool:
+    """Whether a metric is a score of translations."""
+    return name.startswith(SCORE) and name != UNTRANSLATED
+
+
 def read_result(run: Path, seed: int, folder: str) -> RunResult:
     """What a finished run scored.
 
@@ -105,7 +110,7 @@ def read_result(run: Path, seed: int, folder: str) -> RunResult:
     """
     lines = RunFolder(run).read_metrics()
     best = read_pointer(RunFolder(run).best).step or 0
-    names = dict.fromkeys(name for line in lines for name in line if name.startswith(SCORE) and name != UNTRANSLATED)
+    names = dict.fromkeys(name for line in lines for name in line if is_score(name))
     untranslated = next((line[UNTRANSLATED] for line in lines if UNTRANSLATED in line), None)
     scores = {}
     for place, name in enumerate(names):

@@ -10,7 +10,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ Item = TypeVar("Item")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM")  # others may start programs
 MAX_PIXELS = 100_000_000
+MAX_HELD_PIXELS = 1 << 26  # of images that are held together: 200 MB
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _EXIF_ORIENTATION = 0x0112
 _TURNS = {
@@ -104,14 +105,16 @@ def _opened(file: Path | io.BytesIO) -> Image.Image:
 
 def num_pixels(path: Path) -> int:
     """How many an image has, by its header; 0 if that cannot be read."""
+    if not path.is_file():
+        return 0
     try:
-        with _reasons(), Image.open(path, formats=FORMATS) if path.is_file() else nullcontext() as image:
-            return image.width * image.height if image else 0
+        with _reasons(), Image.open(path, formats=FORMATS) as image:
+            return image.width * image.height
     except DataError:
         return 0
 
 
-def portions(paths: Sequence[Path], count: int, max_pixels: int) -> Iterator[list[Path]]:
+def portions(paths: Sequence[Path], count: int, max_pixels: int = MAX_HELD_PIXELS) -> Iterator[list[Path]]:
     """The images a few at a time, so that any set fits in memory: at most `count`, and of large ones fewer."""
     some: list[Path] = []
     held = 0

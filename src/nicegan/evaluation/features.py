@@ -28,7 +28,6 @@ from nicegan.processes import ALONE, Team
 FORMAT_VERSION = 1
 BATCH_SIZE = 16
 MAX_BATCH_PIXELS = 16 * 512 * 512
-MAX_HELD_PIXELS = 64 * 1024 * 1024
 Prepared = NDArray[np.uint8] | NDArray[np.float32]  # (h, w, 3), 0..255
 
 
@@ -80,7 +79,7 @@ def extract_features(
     rows: dict[Path, Tensor] = {}
     broken: dict[str, str] = {}
     with without_image_warnings(), workers() as pool:
-        for some in portions(paths, 4 * BATCH_SIZE, MAX_HELD_PIXELS):
+        for some in portions(paths, 4 * BATCH_SIZE):
             images = dict(zip(some, pool.map(lambda path: _prepared(path, network.facts.resize), some), strict=True))
             broken |= {str(path): str(image) for path, image in images.items() if isinstance(image, DataError)}
             whole = {path: image for path, image in images.items() if not isinstance(image, DataError)}

@@ -25,7 +25,6 @@ from nicegan.processes import ALONE, Team
 
 ImageArray = TypeVar("ImageArray", bound=NDArray[Any])
 MAX_BATCH_PIXELS = 8 * 512 * 512
-MAX_HELD_PIXELS = 64 * 1024 * 1024
 OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
 
 
@@ -124,7 +123,7 @@ def _read_ahead(
 ) -> Iterator[dict[Path, Pixels]]:
     """The plan's images by output, `count` at a time so that any folder fits in memory; what cannot be read: broken."""
     sources = list(plan)
-    for some in portions(sources, count, MAX_HELD_PIXELS):
+    for some in portions(sources, count):
         images: dict[Path, Pixels] = {}
         for source, image in zip(some, pool.map(lambda path: _read(path, size), some), strict=True):
             if isinstance(image, DataError):

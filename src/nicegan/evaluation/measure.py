@@ -18,7 +18,7 @@ from nicegan.metrics.products import Products, inner_products
 MIN_FOR_INTERVAL = 20  # images; a half must hold more than k neighbours, and the normal law something to rest on
 MAX_RESAMPLES, MIN_RESAMPLES = 200, 40
 AFFORDABLE_SIDE = 500  # of the matrix whose singular values every resample takes: larger ones get fewer resamples
-SHARES: tuple[str, ...] = ("precision", "recall", "coverage")
+SHARES = {"precision": 1.0, "recall": 1.0, "coverage": 1.0, "density": math.inf}  # of images; and the most it can be
 BOUNDS = {"frechet": Bounds(lowest=0), "similarity": Bounds(-1, 1)}
 LESS_IS_BETTER = ("frechet", "kernel")
 
@@ -59,8 +59,7 @@ class Measured(NamedTuple):
 
     def scores(self) -> dict[str, Score]:
         """Each value with its interval."""
-        bounds = BOUNDS | dict.fromkeys(SHARES, share_bounds(self.num_smaller))
-        bounds["density"] = share_bounds(self.num_smaller, math.inf)
+        bounds = BOUNDS | {name: share_bounds(self.num_smaller, most) for name, most in SHARES.items()}
         return {
             name: _score(value, self.of_halves.get(name), bounds.get(name, ANYWHERE))
             for name, value in self.values.items()
@@ -69,7 +68,7 @@ class Measured(NamedTuple):
     def minus(self, other: Measured) -> dict[str, Score]:
         """The differences of two sets of drawn images that were measured on the same halves of the real ones."""
         least = share_bounds(min(self.num_smaller, other.num_smaller)).least_reach
-        bounds = dict.fromkeys((*SHARES, "density"), Bounds(least_reach=least))
+        bounds = dict.fromkeys(SHARES, Bounds(least_reach=least))
         found = {}
         for name in (name for name in self.values if name in other.values):
             mine, others = self.of_halves.get(name), other.of_halves.get(name)

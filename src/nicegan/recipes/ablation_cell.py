@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nicegan.analysis.ablation import SCORE, UNTRANSLATED
+from nicegan.analysis.ablation import is_score
 from nicegan.analysis.grid import Setting
 from nicegan.config import CHANGES_NOTHING, RunConfig, differences
 from nicegan.errors import ConfigError
@@ -54,11 +54,6 @@ def is_finished(cell: Cell) -> bool:
         return False
     num_worse = sum(line["step"] > best for line in scored)
     return latest >= cell.config.steps or 0 < cell.config.patience <= num_worse
-
-
-def is_score(name: str) -> bool:
-    """Whether a metric is a score of translations."""
-    return name.startswith(SCORE) and name != UNTRANSLATED
 
 
 def chosen_by(line: dict[str, float]) -> float:

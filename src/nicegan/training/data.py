@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,7 @@ class TrainingData:
         what = "" if a.what == b.what else f" {b.what}{'s' * (b.num != 1)}"
         return f"{a.num} {a.what}{'s' * (a.num != 1)} of A and {b.num}{what} of B"
 
+    @cached_property
     def identity(self) -> str:
         """What tells these training images from others, wherever they lie: how many there are, and a sum of names."""
         names = ["\0".join(Path(origin).name for origin in source.origins) for source in self.sources]

@@ -154,7 +154,7 @@ class Run:
         return True
 
     def _save(self) -> None:
-        self.state.position, self.state.data = self.data.position(), self.data.identity()
+        self.state.position, self.state.data = self.data.position(), self.data.identity
         self.team.first(lambda: self.keeper.save(self.state))
         self.saved_step = self.state.step
 
@@ -170,7 +170,7 @@ class Run:
         if place is not None:
             self.team.first_here(lambda: load_checkpoint(place, self.state))
             self.data.restore(self.state.position)
-            if self.state.data not in ("", self.data.identity()):
+            if self.state.data not in ("", self.data.identity):
                 say(
                     self.console,
                     "warning: the training images are not those of the checkpoint, nor is their order",
