@@ -34,3 +34,15 @@ def test_heat_is_laid_over_a_grey_image() -> None:
     assert shown.shape == (1, 3, 4, 4)
     assert shown.abs().max() <= 1
     assert (shown[..., 2:].mean(dim=1) > shown[..., :2].mean(dim=1) + 0.5).all()
+
+
+def test_a_long_title_takes_lines_and_stays_over_its_columns() -> None:
+    def columns() -> dict[str, torch.Tensor]:
+        return {"a": flat(0, 1), "b": flat(0, 1)}
+
+    title = "runs/ablation/encoder=independent,attention=residual/seed-0, and the nearest of B"
+    short, long = (draw_sheet([Group(words, columns()), Group("", columns())]) for words in ("x", title))
+    assert long.width == short.width
+    assert long.height > short.height
+    above_the_second = np.asarray(long.convert("L"))[: long.height - 104 - 20, 2 * 104 + MARGIN + GROUP_GAP :]
+    assert (above_the_second == 255).all()

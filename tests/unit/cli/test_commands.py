@@ -228,3 +228,23 @@ def test_closed_output_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ended.value.code == 0
     for stream in (sys.stdout, sys.stderr):
         stream.close()
+
+
+def test_an_environment_that_makes_no_sense_is_one_line(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", str(dataset), "--out", str(tmp_path / "run"), "--recipe", "nicegan-tiny", *QUICK]
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "abc")
+    code, _, err = run(arguments, capsys)
+    assert (code, "WORLD_SIZE is 'abc'" in err) == (2, True)
+    monkeypatch.delenv("LOCAL_RANK")
+    for name in ("NICEGAN_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    code, _, err = run(arguments, capsys)
+    assert (code, "set NICEGAN_CACHE to a folder" in err) == (2, True)

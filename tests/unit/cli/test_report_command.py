@@ -43,3 +43,18 @@ def test_a_config_of_wrong_types_is_one_line(
     assert code == 2
     assert "config.json cannot be read: machine: Input should be a valid string" in err.splitlines()[-1]
     assert "Traceback" not in out + err
+
+
+def test_features_that_do_not_do_end_the_command_and_leave_the_report(
+    tiny_run: RunConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path / "run", tiny_run)
+    page = tmp_path / "run/report.html"
+    page.write_text("whole")
+    (tmp_path / "typo.pt").write_bytes(b"x")
+    for features in ("typo.pt", "nowhere.pt"):
+        code, out, err = run(["report", str(tmp_path / "run"), "--features", str(tmp_path / features)], capsys)
+        assert code == 2
+        assert features in err.splitlines()[-1]
+        assert "Traceback" not in out + err
+    assert page.read_text() == "whole"

@@ -1,5 +1,6 @@
 """Reading images of every kind, and saying clearly what cannot be read."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image, ImageOps
 from tests.conftest import write_images
 
-from nicegan.data.folders import evenly_chosen, find_images, portions, read_image, without_image_warnings
+from nicegan.data.folders import evenly_chosen, find_images, portions, read_image, without_image_warnings, workers
 from nicegan.errors import DataError
 
 RED = (200, 30, 40)
@@ -169,3 +170,17 @@ def test_large_images_come_in_smaller_portions(tmp_path: Path) -> None:
     assert list(portions(paths, 2, 10**6)) == [paths[:2], paths[2:4], paths[4:]]
     assert list(portions(paths, 9, 250)) == [paths[:2], paths[2:4], paths[4:]]
     assert list(portions(paths, 9, 1)) == [[path] for path in paths[:5]] + [paths[5:]]
+
+
+def test_what_ends_the_work_ends_the_workers() -> None:
+    started: list[int] = []
+
+    def slow(number: int) -> None:
+        started.append(number)
+        time.sleep(0.05)
+
+    with pytest.raises(KeyboardInterrupt), workers() as pool:
+        for number in range(400):
+            pool.submit(slow, number)
+        raise KeyboardInterrupt
+    assert len(started) < 100

@@ -16,9 +16,10 @@ from nicegan.data.folders import find_images, read_image
 from nicegan.errors import DataError, NiceganError
 from nicegan.evaluation.content import similarity_to_sources
 from nicegan.evaluation.folders import translate_files
-from nicegan.evaluation.measure import Score, num_resamples
+from nicegan.evaluation.measure import Measured, Score, num_resamples
 from nicegan.evaluation.translate import load
 from nicegan.metrics.frechet import frechet_distance
+from nicegan.metrics.kernel import KernelSubsets
 
 
 @pytest.fixture
@@ -172,3 +173,18 @@ def test_a_difference_without_an_interval_tells_nothing() -> None:
     assert Score(3.0).holds_zero()
     assert Score(3.0, -1.0, 7.0).holds_zero()
     assert not Score(3.0, 1.0, 5.0).holds_zero()
+
+
+def test_an_interval_does_not_depend_on_what_else_is_scored(features: Path, tmp_path: Path) -> None:
+    for seed, name in enumerate(("real", "source")):
+        write_images(tmp_path / name, 24, seed=seed)
+    fake = noisy_copies(tmp_path / "source", tmp_path / "fake", 10)
+    alone = nicegan.evaluate(tmp_path / "real", fake, features, device="cpu")
+    beside = nicegan.evaluate(tmp_path / "real", fake, features, source=tmp_path / "source", device="cpu")
+    assert alone.candidates[0].scores["frechet"] == beside.candidates[1].scores["frechet"]
+
+
+def test_the_least_reach_of_a_score_that_no_half_moves() -> None:
+    zeros = {name: torch.zeros(9) for name in ("precision", "recall", "density", "coverage")}
+    scores = Measured(dict.fromkeys(zeros, 0.0), zeros, KernelSubsets(0, 0, 50, 30), 30).scores()
+    assert {score.reach for score in scores.values()} == {0.1}

@@ -117,6 +117,12 @@ def damaged(parts: dict[str, dict[str, Tensor]], kind: str) -> object:
         parts["gen2A"]["UpBlock2.17.weight"] = torch.zeros(3, 3)
     if kind == "not a tensor":
         return {**parts, "disA": {**parts["disA"], "lamda": "seven"}}
+    if kind == "a sparse tensor":
+        parts["disA"]["lamda"] = torch.zeros(1).to_sparse()
+    if kind == "a tensor without numbers":
+        parts["disA"]["lamda"] = torch.zeros(1, device="meta")
+    if kind == "whole numbers":
+        parts["disA"]["lamda"] = torch.zeros(1, dtype=torch.int64)
     if kind == "no encoder":
         del parts["disA"]["model.1.weight_orig"]
     if kind == "an odd flat layer":
@@ -150,6 +156,9 @@ def damaged(parts: dict[str, dict[str, Tensor]], kind: str) -> object:
         "an unknown tensor",
         "a wrong size",
         "not a tensor",
+        "a sparse tensor",
+        "a tensor without numbers",
+        "whole numbers",
         "no encoder",
         "an odd flat layer",
         "no width",
@@ -168,6 +177,17 @@ def test_anything_else_is_a_clear_error(tmp_path: Path, kind: str) -> None:
     with little_memory(), pytest.raises(CheckpointError) as caught:
         load_published(tmp_path / "params.pt")
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_flipped_bit_anywhere_in_the_pickle_is_a_clear_error_or_none(tmp_path: Path) -> None:
+    """Files of the old format, whose pickle lies open at their beginning."""
+    path = tmp_path / "params.pt"
+    torch.save({"gen2A": {"x": torch.zeros(2)}}, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 3):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << place % 8)]) + whole[place + 1 :])
+        with pytest.raises(CheckpointError, match="params.pt"):
+            load_published(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04" + b"\0" * 50])

@@ -100,3 +100,19 @@ def test_what_fits_is_not_mentioned(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_quick_rule_is_on_the_safe_side(name: str) -> None:
     config = recipe(name, batch_size=4)
     assert memory._generous(config, CPU) > predict(config, CPU).total
+
+
+def test_a_later_run_of_the_process_has_a_peak_of_its_own() -> None:
+    peaks = """
+import torch
+from nicegan.machine import forget_peak, peak_bytes
+cpu = torch.device("cpu")
+large = torch.ones(2**27)
+del large
+print(peak_bytes(cpu))
+forget_peak(cpu)
+print(peak_bytes(cpu))
+"""
+    done = subprocess.run([sys.executable, "-c", peaks], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert before - after > 2**28

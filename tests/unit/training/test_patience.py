@@ -1,10 +1,12 @@
 """Scores, the best checkpoint, and stopping when nothing gets better."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from tests.conftest import write_images
 
 from nicegan.config import RunConfig
 from nicegan.model_file import read_card
@@ -85,3 +87,17 @@ def test_until_there_is_a_best_the_model_is_the_newest(tiny_run: RunConfig, tmp_
             run._step(ProgressLine(0, config.steps, 2, run.console))
         assert read_card(tmp_path / "run/model.safetensors").step == expected
     run.metrics.close()
+
+
+@pytest.mark.usefixtures("scripted")
+def test_the_best_is_told_and_so_is_that_the_images_are_others(scored_run: RunConfig, tmp_path: Path) -> None:
+    def told(steps: int) -> str:
+        console = Console(record=True, file=io.StringIO(), width=200)
+        Run(scored_run.model_copy(update={"steps": steps}), tmp_path / "run", console).train()
+        return console.export_text()
+
+    assert scored_run.data is not None
+    assert "best: step 2, smallest sliced Wasserstein distance of translated test images: 5" in told(3)
+    assert "warning" not in told(4)
+    write_images(scored_run.data / "trainA" / "more", 1)
+    assert "warning: the training images are not those of the checkpoint" in told(5)
