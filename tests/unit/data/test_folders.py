@@ -157,6 +157,7 @@ def test_as_many_samples_are_taken_as_were_asked_for() -> None:
         chosen = evenly_chosen(range(available), 64)
         assert len(set(chosen)) == 64 and chosen == sorted(chosen)
         assert max(b - a for a, b in zip(chosen, chosen[1:], strict=False)) <= 2
+        assert available - chosen[-1] <= 2
 
 
 def test_no_other_program_is_started_for_a_file_with_a_false_name(tmp_path: Path) -> None:
