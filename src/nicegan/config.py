@@ -31,8 +31,12 @@ Player = Literal["discriminator", "generator", "both"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 
 
-def _as_name(path: Path) -> Path:
-    """The whole path, so that a run can be resumed from anywhere."""
+def whole_path(path: Path) -> Path:
+    """From the root on, so that a run can be resumed from anywhere.
+
+    Raises:
+        ValueError: its name is no text, so that no file could tell it.
+    """
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -40,8 +44,8 @@ def _as_name(path: Path) -> Path:
     return path.absolute()
 
 
-Folder = Annotated[Path, AfterValidator(_as_name)]
-Features = Annotated[str, AfterValidator(lambda name: name if name == INCEPTION else str(_as_name(Path(name))))]
+Folder = Annotated[Path, AfterValidator(whole_path)]
+Features = Annotated[str, AfterValidator(lambda name: name if name == INCEPTION else str(whole_path(Path(name))))]
 Side = Annotated[int, Field(ge=1, le=16384)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 _URL = re.compile(r"[A-Za-z][\w+.:-]*://")
@@ -57,7 +61,7 @@ def _as_text(place: Any) -> Any:
 
 
 def _absolute(place: str) -> str:
-    return place if is_url(place) else str(_as_name(Path(place)))
+    return place if is_url(place) else str(whole_path(Path(place)))
 
 
 Location = Annotated[str, BeforeValidator(_as_text), AfterValidator(_absolute)]  # a URL stays as it is

@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from nicegan.atomic import write_atomically
-from nicegan.config import CHANGEABLE, RunConfig, differences, first_mistake
+from nicegan.config import CHANGEABLE, RunConfig, differences, first_mistake, whole_path
 from nicegan.errors import ConfigError, TrainingError
 
 Metrics = list[dict[str, float]]
@@ -82,7 +82,10 @@ class RunFolder:
             ConfigError: as `check`, or the folder cannot be written.
         """
         self.check(config)
-        check_name(self.root)
+        try:
+            whole_path(self.root)
+        except ValueError as problem:
+            raise ConfigError(str(problem)) from None
         description = {"format_version": FORMAT_VERSION, "config": config.model_dump(mode="json"), **origin}
         if self.config.is_file():
             before = self.read_description()
@@ -155,14 +158,6 @@ class RunFolder:
         """In order of their steps: metrics.1.jsonl, metrics.2.jsonl ..., metrics.jsonl."""
         aside = sorted(self.root.glob("metrics.[0-9]*.jsonl"), key=lambda path: (len(path.name), path.name))
         return [*aside, *([self.metrics] if self.metrics.is_file() else [])]
-
-
-def check_name(folder: Path) -> None:
-    """Raise ConfigError if a folder's name is no text: what is saved in it could not be found again."""
-    try:
-        str(folder.absolute()).encode()
-    except UnicodeEncodeError:
-        raise ConfigError(f"the name {str(folder)!r} is not valid UTF-8: choose another --out") from None
 
 
 def identity(folder: Path) -> tuple[int, int]:

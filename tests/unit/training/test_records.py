@@ -8,7 +8,7 @@ from PIL import Image
 from tests.conftest import TINY
 
 from nicegan.config import LossConfig, RunConfig
-from nicegan.errors import TrainingError
+from nicegan.errors import ConfigError, TrainingError
 from nicegan.methods.base import Batch
 from nicegan.methods.build import build_method
 from nicegan.run_folder import RunFolder
@@ -111,3 +111,11 @@ def test_another_folder_of_the_same_name_is_not_ours(tmp_path: Path, tiny_run: R
     (other.root / "config.json").write_bytes((tmp_path / "moved/config.json").read_bytes())
     with pytest.raises(TrainingError, match="vanished"):
         folder.require()
+
+
+def test_a_folder_whose_name_is_no_text_is_refused_before_anything_is_saved(
+    tmp_path: Path, tiny_run: RunConfig
+) -> None:
+    with pytest.raises(ConfigError, match="is not valid UTF-8"):
+        RunFolder(tmp_path / "run\udcff").claim(tiny_run, {})
+    assert not (tmp_path / "run\udcff").exists()
