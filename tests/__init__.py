@@ -2,7 +2,7 @@
 
 from jaxtyping import install_import_hook
 
-PACKAGES = ["nn", "models", "losses", "methods", "metrics", "data", "analysis", "export", "recipes"]
+PACKAGES = ["nn.attention", "nn.conv", "nn.norm", "nn.spectral", "models", "losses", "methods", "metrics", "data", "analysis", "export", "recipes"]
 MODULES = {  # of packages with others that cannot be checked: those that a user may call with anything, and protocols
     "training": ["samples", "judge", "step", "health", "state"],
     "evaluation": ["content", "evaluate", "features", "folders", "held_out", "measure", "truth"],

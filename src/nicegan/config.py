@@ -201,6 +201,8 @@ class RunConfig(Frozen):
     """auto, cpu, cuda, cuda:1, mps ..."""
     num_threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """CPU threads; 0 takes all cores. Narrow networks gain little from a second, and lose much on a busy machine."""
+    cuda_graphs: bool = True
+    """Replay each phase as one recorded CUDA graph where there is an NVIDIA GPU: the same numbers, faster."""
     deterministic: bool = False
     """Make a GPU's results repeatable to the bit, some operations slower; a CPU's always are."""
     log_every: PositiveInt = 10
@@ -247,7 +249,7 @@ class RunConfig(Frozen):
 
 # On what a run's result does not depend: where it runs, and how often it reports.
 CHANGES_NOTHING = frozenset(
-    {"device", "num_threads", "deterministic", "log_every", "sample_every", "checkpoint_every", "keep"}
+    {"device", "num_threads", "cuda_graphs", "deterministic", "log_every", "sample_every", "checkpoint_every", "keep"}
 )
 # What a resumed run may change: not what it is, but how long it goes on, and how.
 CHANGEABLE = CHANGES_NOTHING | {"steps", "accumulate", "score_every", "patience", "on_nan", "max_rollbacks"}

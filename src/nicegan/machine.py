@@ -26,7 +26,8 @@ class Machine(NamedTuple):
     def autocast(self) -> AbstractContextManager[object]:
         """The context of a phase's forward pass."""
         if self.precision == "bfloat16":
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+            # A GPU's two directions run on two streams, and autocast hands its cached casts from one to the other.
+            return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=self.device.type != "cuda")
         return nullcontext()
 
     def __str__(self) -> str:

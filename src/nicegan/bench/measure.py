@@ -59,6 +59,9 @@ def measure_step(plan: Plan) -> Part:
     for precision in precisions(plan):
         config = plan.config.model_copy(update={"precision": precision})
         contenders[f"nicegan {precision}"] = (sides.step, {"config": config})
+        if device.startswith("cuda"):
+            eager = config.model_copy(update={"cuda_graphs": False})
+            contenders[f"nicegan {precision}, no graphs"] = (sides.step, {"config": eager})
         contenders[f"convolution {precision}"] = (sides.convolution, {"config": config, "precision": precision})
     measured = take_turns(contenders, plan.rounds, plan.say)
     part: Part = {name: result.as_json() for name, result in measured.items()}

@@ -30,12 +30,13 @@ def step(config: RunConfig) -> Side:
     machine = choose_machine(config.device, config.precision, config.num_threads)
     state = new_state(config, machine.device)
     stepper = Stepper(state, config, machine)
+    eager = Stepper(state, config.model_copy(update={"cuda_graphs": False}), machine)  # replays tell no counter
     batch = Batch(*(_noise(config, machine.device) for _ in "ab"))
-
-    def work() -> object:
-        return stepper(batch)
-
-    return Side(work, lambda: _facts_of_step(work, state.method.domains), machine.device.type == "cuda")
+    return Side(
+        lambda: stepper(batch),
+        lambda: _facts_of_step(lambda: eager(batch), state.method.domains),
+        machine.device.type == "cuda",
+    )
 
 
 def reference_step(config: RunConfig, device: str, file: Path) -> Side:

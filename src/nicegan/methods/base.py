@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -36,6 +37,26 @@ def frozen(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
     finally:
         for parameter in changed:
             parameter.requires_grad = True
+
+
+def both_ways(one: Callable[[], Terms], other: Callable[[], Terms]) -> Terms:
+    """The terms of both directions; on a GPU they are computed side by side, on two streams."""
+    if not torch.cuda.is_initialized():
+        return one() | other()
+    current = torch.cuda.current_stream()
+    beside = second_stream(current.device)
+    beside.wait_stream(current)
+    terms = one()
+    with torch.cuda.stream(beside):
+        terms |= other()
+    current.wait_stream(beside)
+    return terms
+
+
+@cache
+def second_stream(device: torch.device) -> torch.cuda.Stream:
+    """The stream of `both_ways`: one for each device, since a stream keeps memory of its own."""
+    return torch.cuda.Stream(device)
 
 
 class Phase(nn.Module):

@@ -13,7 +13,7 @@ from torch import nn
 
 from nicegan.losses import adversarial
 from nicegan.losses.consistency import l1
-from nicegan.methods.base import Batch, Phase, frozen
+from nicegan.methods.base import Batch, Phase, both_ways, frozen
 from nicegan.models.domain import Domain, translate
 from nicegan.nn import spectral
 from nicegan.shapes import Image, Terms
@@ -37,7 +37,10 @@ class DiscriminatorPhase(Phase):
     def forward(self, batch: Batch) -> Terms:
         a, b = self.domains
         with frozen(self.onlookers):
-            return self.judge(a, b, batch.a, batch.b) | self.judge(b, a, batch.b, batch.a)
+            return both_ways(
+                lambda: self.judge(a, b, batch.a, batch.b),
+                lambda: self.judge(b, a, batch.b, batch.a),
+            )
 
     def judge(self, source: Domain, target: Domain, image: Image, real: Image) -> Terms:
         """One direction: sum over k of mean (D_k(b) - 1)^2 + mean D_k(G_B(E_A(a)))^2."""
@@ -67,7 +70,7 @@ class GeneratorPhase(Phase):
     def forward(self, batch: Batch) -> Terms:
         a, b = self.domains
         with frozen(self.onlookers):
-            return self.draw(a, b, batch.a) | self.draw(b, a, batch.b)
+            return both_ways(lambda: self.draw(a, b, batch.a), lambda: self.draw(b, a, batch.b))
 
     def draw(self, source: Domain, target: Domain, image: Image) -> Terms:
         """One direction: sum over k of mean (D_k(G_B(E_A(a))) - 1)^2, |G_A(E_B(G_B(E_A(a)))) - a|, |G_A(E_A(a)) - a|"""

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nicegan.nn.conv import ReflectConv2d
-from nicegan.nn.norm import ILN, AdaILN
+from nicegan.nn.norm import ILN, AdaILN, at_least_float32
 from nicegan.shapes import Features, Image, Latent
 
 Vector = Float[Tensor, "n c"]
@@ -35,7 +35,7 @@ class StyleHead(nn.Module):
 
     def forward(self, summary: Float[Tensor, "n f"]) -> Style:
         hidden = F.relu_(self.second(F.relu_(self.first(summary))))
-        return Style(self.gamma(hidden), self.beta(hidden))
+        return Style(at_least_float32(self.gamma(hidden)), at_least_float32(self.beta(hidden)))
 
 
 class PooledSummary(nn.Module):
@@ -78,6 +78,18 @@ class ResidualBlock(nn.Module):
         return x + self.norm2(self.conv2(hidden), *style)
 
 
+class PixelShuffle(nn.PixelShuffle):
+    """nn.PixelShuffle that keeps channels-last order on a GPU, where PyTorch's own does not."""
+
+    def forward(self, input: Float[Tensor, "n c4 h w"]) -> Float[Tensor, "n c h2 w2"]:
+        if not input.is_cuda:
+            return super().forward(input)
+        n, c, h, w = input.shape
+        r = self.upscale_factor
+        pixels = input.permute(0, 2, 3, 1).reshape(n, h, w, c // r**2, r, r).permute(0, 1, 4, 2, 5, 3)
+        return pixels.reshape(n, r * h, r * w, c // r**2).permute(0, 3, 1, 2)
+
+
 class Up(nn.Sequential):
     """Twice the side, half the channels: a 3x3 convolution, then a 1x1 convolution whose channels become pixels."""
 
@@ -87,7 +99,7 @@ class Up(nn.Sequential):
             ReflectConv2d(num_channels, half, 3, bias=False),  # (n, c/2, h, w)
             ILN(half),
             ReflectConv2d(half, 4 * half, 1, bias=True),  # (n, 2c, h, w)
-            nn.PixelShuffle(2),  # (n, c/2, 2h, 2w)
+            PixelShuffle(2),  # (n, c/2, 2h, 2w)
             ILN(half),
         )
 

@@ -6,7 +6,8 @@ it was made of: the input before the padding, or, behind a normalisation, what t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -15,12 +16,24 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from nicegan.nn import kernels
+
+ALIGNMENT = 4  # channels that a GPU's float32 convolutions take together
+
 
 class Recipe(NamedTuple):
-    """How to make a tensor again: make(*inputs)."""
+    """How to make a tensor again: make(*inputs); padded by reflection: make_padded(padding, *inputs), if that is one
+    launch."""
 
     make: Callable[..., Tensor]
     inputs: tuple[Tensor, ...]
+    make_padded: Callable[..., Tensor] | None = None
+
+    def padded(self, padding: int, inputs: list[Tensor], dtype: torch.dtype) -> Tensor:
+        """Return the tensor, made from `inputs` and padded, in the precision `dtype`."""
+        if padding and self.make_padded:
+            return self.make_padded(padding, *inputs).to(dtype)
+        return reflect_pad(self.make(*inputs).to(dtype), padding)
 
 
 def with_recipe(tensor: Tensor, recipe: Recipe) -> Tensor:
@@ -39,6 +52,8 @@ def reflect_pad(x: Float[Tensor, "n c h w"], padding: int) -> Float[Tensor, "n c
     """Pad every side by reflection, in the precision of x (autocast would make it float32)."""
     if padding == 0:
         return x
+    if kernels.usable(x):
+        return _PadOnGPU.apply(x, padding)  # pyright: ignore[reportReturnType]
     if torch.are_deterministic_algorithms_enabled():  # the gradient of a GPU's own padding is not repeatable
         return _mirrored(_mirrored(x, padding, dim=2), padding, dim=3)
     with torch.autocast(x.device.type, enabled=False):
@@ -50,19 +65,46 @@ def _mirrored(x: Tensor, padding: int, dim: int) -> Tensor:
     return torch.cat([before.flip(dim), x, after.flip(dim)], dim=dim)
 
 
+class _PadOnGPU(torch.autograd.Function):
+    """Padding by the kernels, which keep channels last and add up in a fixed order."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, padding: int) -> Tensor:
+        from nicegan.nn.kernels.pad import reflect_pad as pad
+
+        ctx.padding = padding
+        return pad(x, padding)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        from nicegan.nn.kernels.pad import unpad_gradient as unpad
+
+        return unpad(grad_outputs[0], ctx.padding), None
+
+
 class _Convolve(torch.autograd.Function):
     """Padding and convolution in one; nothing is kept that follows from what is."""
 
     @staticmethod
     def forward(  # noqa: PLR0913
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...], padding: int, recipe: Recipe
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        stride: tuple[int, ...],
+        padding: int,
+        recipe: Recipe,
+        low: Tensor | None,
     ) -> Tensor:
         device = x.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+        ctx.weight_dtype = weight.dtype
+        weight = weight.to(dtype) if low is None else low
         ctx.save_for_backward(weight, *(recipe.inputs if ctx.needs_input_grad[1] else ()))
-        ctx.make, ctx.shape, ctx.dtypes = recipe.make, x.shape, (x.dtype, dtype)
+        ctx.recipe, ctx.shape, ctx.dtypes = recipe._replace(inputs=()), x.shape, (x.dtype, dtype)
         ctx.stride, ctx.padding = stride, padding
-        return F.conv2d(reflect_pad(x.to(dtype), padding), weight.to(dtype), _as(bias, dtype), stride)
+        return F.conv2d(reflect_pad(x.to(dtype), padding), weight, _as(bias, dtype), stride)
 
     @staticmethod
     @once_differentiable
@@ -71,22 +113,40 @@ class _Convolve(torch.autograd.Function):
         stored, dtype = ctx.dtypes
         padding = ctx.padding
         if inputs:
-            padded = reflect_pad(ctx.make(*inputs).to(dtype), padding)
+            padded = ctx.recipe.padded(padding, inputs, dtype)
         else:  # without a gradient of the weight, only the shape matters
             padded = _blank(ctx.shape, 2 * padding, grad_outputs[0])
-        wanted = list(ctx.needs_input_grad[:3])
-        grad_x, grad_weight, grad_bias = torch.ops.aten.convolution_backward(
-            grad_outputs[0], padded, weight.to(dtype), [weight.shape[0]],
-            ctx.stride, [0, 0], [1, 1], False, [0, 0], 1, wanted,  # noqa: FBT003
-        )  # fmt: skip
+        grad_x, grad_weight, grad_bias = _convolution_gradients(
+            grad_outputs[0], padded, weight, ctx.stride, list(ctx.needs_input_grad[:3])
+        )
         if padding and grad_x is not None:
             grad_x = unpad_gradient(grad_x, ctx.shape, padding)
-        grads = _as(grad_x, stored), _as(grad_weight, weight.dtype), _as(grad_bias, weight.dtype)
-        return *grads, None, None, None
+        grads = _as(grad_x, stored), _as(grad_weight, ctx.weight_dtype), _as(grad_bias, ctx.weight_dtype)
+        return *grads, None, None, None, None
+
+
+def _convolution_gradients(
+    grad: Tensor, padded: Tensor, weight: Tensor, stride: tuple[int, ...], wanted: list[bool]
+) -> list[Tensor | None]:
+    """Gradients of input, weight and bias of a convolution without padding."""
+    num_channels = weight.shape[0]
+    lacking = -num_channels % ALIGNMENT if grad.is_cuda and grad.dtype == torch.float32 else 0
+    if lacking:  # few channels that are no multiple of four take a GPU 80 times as long (docs/LOG.md)
+        grad, weight = F.pad(grad, (0, 0, 0, 0, 0, lacking)), F.pad(weight, (0, 0, 0, 0, 0, 0, 0, lacking))
+    grad_x, *of_parameters = torch.ops.aten.convolution_backward(
+        grad, padded, weight, [weight.shape[0]], stride, [0, 0], [1, 1], False, [0, 0], 1, wanted  # noqa: FBT003
+    )
+    if lacking:
+        of_parameters = [None if gradient is None else gradient[:num_channels] for gradient in of_parameters]
+    return [grad_x, *of_parameters]
 
 
 def unpad_gradient(gradient: Tensor, shape: torch.Size, padding: int) -> Tensor:
     """From the gradient of `reflect_pad`'s result to that of its input, which has this shape."""
+    if kernels.usable(gradient):
+        from nicegan.nn.kernels.pad import unpad_gradient as unpad
+
+        return unpad(gradient, padding)
     if not torch.are_deterministic_algorithms_enabled():
         return torch.ops.aten.reflection_pad2d_backward(gradient, _blank(shape, 0, gradient), [padding] * 4)
     for dim in (2, 3):  # a GPU's own kernel adds up in any order: here, each border folds back onto what it mirrors
@@ -115,11 +175,21 @@ def convolve(
     *,
     stride: tuple[int, ...] = (1, 1),
     padding: int,
+    low: Float[Tensor, "c_out c k k"] | None = None,
 ) -> Float[Tensor, "n c_out h_out w_out"]:
-    """The convolution of x, padded by reflection on every side."""
+    """The convolution of x, padded by reflection on every side.
+
+    Args:
+        x: the images or features.
+        weight: what the gradient is for.
+        bias: one number per output channel.
+        stride: vertical and horizontal.
+        padding: pixels on each side.
+        low: the weight in the precision of autocast, where it is at hand; else it is made here.
+    """
     if not torch.is_grad_enabled():
-        return F.conv2d(reflect_pad(x, padding), weight, bias, stride)
-    return _Convolve.apply(x, weight, bias, stride, padding, recipe_of(x))  # pyright: ignore[reportReturnType]
+        return F.conv2d(reflect_pad(x, padding), weight if low is None else low, bias, stride)
+    return _Convolve.apply(x, weight, bias, stride, padding, recipe_of(x), low)  # pyright: ignore[reportReturnType]
 
 
 class ReflectConv2d(nn.Conv2d):
@@ -128,8 +198,26 @@ class ReflectConv2d(nn.Conv2d):
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, *, bias: bool) -> None:
         super().__init__(in_channels, out_channels, kernel_size, bias=bias)
         self.reach = kernel_size // 2
+        self.low: Tensor | None = None  # set by `cast_once`
         # Channels last, as the features come from the encoder.
         self.weight = nn.Parameter(self.weight.detach().contiguous(memory_format=torch.channels_last))
 
     def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c_out h w"]:
-        return convolve(input, self.weight, self.bias, padding=self.reach)
+        return convolve(input, self.weight, self.bias, padding=self.reach, low=self.low)
+
+
+@contextmanager
+def cast_once(modules: Iterable[nn.Module], dtype: torch.dtype) -> Iterator[None]:
+    """Within, every ReflectConv2d inside `modules` computes with one copy of its weight in `dtype`, made together at
+    the start: autocast makes one at each use, and the backward pass makes another."""
+    layers = [layer for module in modules for layer in module.modules() if isinstance(layer, ReflectConv2d)]
+    with torch.no_grad():
+        copies = [torch.empty_like(layer.weight, dtype=dtype) for layer in layers]
+        torch._foreach_copy_(copies, [layer.weight for layer in layers])  # pyright: ignore[reportPrivateImportUsage]
+    for layer, copy in zip(layers, copies, strict=True):
+        layer.low = copy
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.low = None

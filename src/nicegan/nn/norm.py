@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from nicegan.nn import kernels
 from nicegan.nn.conv import Recipe, with_recipe
 
 PerChannel = Float[Tensor, "n c"]
@@ -45,7 +46,7 @@ class Affine(NamedTuple):
 def instance_moments(x: Float[Tensor, "n c h w"]) -> Moments:
     """Mean and unbiased variance over the pixels, in float32 or better."""
     x = at_least_float32(x)
-    if x.is_cuda:
+    if x.is_cuda:  # where the kernels cannot run
         variance, mean = torch.var_mean(x, dim=(2, 3))
         return Moments(mean, variance)
     # On CPUs torch.var_mean takes four times as long as these vectorised passes (docs/LOG.md).
@@ -123,6 +124,53 @@ class _Normalise(torch.autograd.Function):
         return grad_x, grad_gamma, grad_beta, grad_mix, None, None, None
 
 
+class _NormaliseOnGPU(torch.autograd.Function):
+    """The same by the kernels: `result` and `affine` are what they returned for x."""
+
+    @staticmethod
+    def forward(  # noqa: PLR0913
+        ctx: Any,
+        x: Tensor,
+        gamma: Tensor,
+        beta: Tensor,
+        mix: Tensor,
+        result: Tensor,
+        affine: Tensor,
+        rectify: bool,  # noqa: FBT001
+    ) -> Tensor:
+        ctx.save_for_backward(x, gamma, mix, affine)
+        ctx.rectify = rectify
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        from nicegan.nn.kernels.norm_gradient import normalise_gradients
+
+        x, gamma, mix, affine = ctx.saved_tensors
+        gradients = normalise_gradients(x, grad_outputs[0], affine, gamma, mix, rectify=ctx.rectify)
+        return *gradients, None, None, None
+
+
+def _normalise_on_gpu(x: Tensor, gamma: PerChannel, beta: PerChannel, mix: Tensor, *, rectify: bool) -> Tensor:
+    from nicegan.nn.kernels.norm import apply_affine, normalise
+    from nicegan.nn.kernels.pad import reflect_pad
+
+    with torch.no_grad():
+        result, affine = normalise(x, gamma, beta, mix, rectify=rectify)
+    if not torch.is_grad_enabled():
+        return result
+    out = _NormaliseOnGPU.apply(x, gamma, beta, mix, result, affine, rectify)
+    again = Recipe(
+        lambda kept, scale, shift: apply_affine(kept, scale, shift, rectify=rectify),
+        (x.detach(), *affine[2:]),
+        lambda padding, kept, *scale_shift: reflect_pad(kept, padding, scale_shift, rectify=rectify),
+    )
+    return with_recipe(out, again)  # pyright: ignore[reportArgumentType]
+
+
 def normalise(
     x: Float[Tensor, "n c h w"],
     gamma: PerChannel,
@@ -132,6 +180,8 @@ def normalise(
     rectify: bool = False,
 ) -> Float[Tensor, "n c h w"]:
     """Mixed normalisation of x with given gamma and beta, then ReLU if `rectify`."""
+    if kernels.usable(x):
+        return _normalise_on_gpu(x, gamma, beta, mix, rectify=rectify)
     with torch.no_grad():
         moments = instance_moments(x)
         affine = mixed_affine(moments, gamma, beta, mix, x[0, 0].numel())

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nicegan.nn.conv import convolve, reflect_pad
 
 WEIGHTS_PER_POSITION = 1 << 16  # from here on, reading the weight takes longer than the arithmetic (docs/LOG.md)
+EPSILON = 1e-12  # of a length that is divided by
 NUM_INITIAL_ITERATIONS = 5  # from a random start; training then makes one per update
 
 
@@ -35,8 +36,9 @@ class SpectralNorm(nn.Module):
     def iterate(self, weight: Tensor) -> None:
         """One power iteration: v <- W'u / |W'u|, u <- W v / |W v|."""
         matrix = weight.flatten(1)
-        self.v.copy_(F.normalize(matrix.t() @ self.u, dim=0))
-        self.u.copy_(F.normalize(matrix @ self.v, dim=0))
+        for vector, product in ((self.v, (matrix.t(), self.u)), (self.u, (matrix, self.v))):
+            torch.mv(*product, out=vector)
+            vector.div_(vector.norm().clamp_min(EPSILON))
 
     def forward(self, weight: Tensor) -> Float[Tensor, ""]:
         """sigma = u . W v, in the weight's own precision whatever autocast says"""

@@ -89,23 +89,34 @@ class Watch:
         self.team = team
         self.mail = Mailbox()
 
-    def look(self, step: int, phase: Phase, terms: Terms) -> None:
-        """Examine a phase between its backward pass and its update.
+    def look(self, step: int, phase: Phase, terms: Terms) -> Tensor:
+        """Examine a phase between its backward pass and its update, if that need not wait for a GPU.
+
+        Returns:
+            The losses and the norm of the gradients, summed over processes, for `post`.
 
         Raises:
-            NotFinite: of this step on a CPU, of an earlier one on a GPU.
+            NotFinite: on a CPU, of this step.
         """
         gradients = [parameter.grad for parameter in phase.parameters() if parameter.grad is not None]
         losses = torch.stack([term.detach().float() for term in terms.values()])
         numbers = self.team.sum(torch.cat([losses, get_total_norm(gradients)[None]]))
+        if not numbers.is_cuda and not numbers.isfinite().all():
+            raise NotFinite(step, culprits(phase, terms))
+        return numbers
+
+    def post(self, step: int, phase: Phase, terms: Terms, numbers: Tensor) -> None:
+        """Send off a GPU's numbers, and examine those of earlier steps.
+
+        Raises:
+            NotFinite: of an earlier step.
+        """
         if numbers.is_cuda:
             self.mail.post(step, [f"{phase.name}/{name}" for name in terms] + [norm_of(phase)], numbers)
             self._examine(self.mail.read(step))
-        elif not numbers.isfinite().all():
-            raise NotFinite(step, culprits(phase, terms))
 
     def settle(self) -> None:
-        """Wait for all numbers that are still on their way; raises as `look`."""
+        """Wait for all numbers that are still on their way; raises as `post`."""
         self._examine(self.mail.rest())
 
     def _examine(self, checks: Iterator[Check]) -> None:

@@ -20,6 +20,7 @@ from nicegan.processes import ALONE, Team, joined
 from nicegan.run_folder import RunFolder
 from nicegan.shapes import Terms
 from nicegan.training.data import TrainingData
+from nicegan.training.graphs import WARM_UP_CALLS
 from nicegan.training.health import CollapseWatch, NotFinite, StopVote
 from nicegan.training.interrupt import StopRequest
 from nicegan.training.judge import build_judge
@@ -75,6 +76,7 @@ class Run:
         """Train until it is done, or until asked to stop."""
         self._announce()
         images_per_step = 2 * self.state.images_per_step * self.team.size
+        self.first_step = self.state.step
         line = ProgressLine(self.state.step, self.config.steps, images_per_step, self.console)
         signal_number = 0
         try:
@@ -100,6 +102,8 @@ class Run:
         state = self.state
         terms = self.stepper(self.data.batch(state.drawn, self.machine.device, state.rollbacks))
         line.advance(state.step)
+        if self.machine.device.type == "cuda" and state.step - self.first_step == WARM_UP_CALLS + 1:
+            say(self.console, self.stepper.graphs_described())
         self._after_step(terms, line)
 
     def _after_step(self, terms: Terms, line: ProgressLine) -> None:
@@ -133,7 +137,7 @@ class Run:
         values = mean_terms(terms, self.team)
         if warning := self.collapse.look(values, self.state.streaks):
             say(self.console, f"warning: {warning}")
-        rate = self.state.optimizers[0].param_groups[0]["lr"]
+        rate = float(self.state.optimizers[0].param_groups[0]["lr"])
         speed = line.images_per_second(self.state.step)
         cost = {"images_per_second": speed, "memory_bytes": peak_bytes(self.machine.device)}
         self.metrics.write(self.state.step, {**values, "learning_rate": rate, **cost})
@@ -169,6 +173,7 @@ class Run:
         place = self.team.first(self.keeper.find)
         if place is not None:
             self.team.first_here(lambda: load_checkpoint(place, self.state))
+            self.stepper.record_anew()
             self.data.restore(self.state.position)
             if self.state.data not in ("", self.data.identity):
                 say(

@@ -11,6 +11,7 @@ import json
 import os
 import pickle
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,10 @@ import torch
 from pydantic import BaseModel, FiniteFloat, NonNegativeInt
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from nicegan.atomic import sync_folder, write_atomically, write_flushed
-from nicegan.config import RunConfig, first_mistake
+from nicegan.config import OptimizerConfig, RunConfig, first_mistake
 from nicegan.download import sha256_of
 from nicegan.errors import CheckpointError
 from nicegan.methods.base import Method
@@ -151,19 +152,24 @@ def new_state(config: RunConfig, device: torch.device) -> TrainingState:
     method = build_method(config.network, config.loss, config.size)
     for domain in method.domains:
         domain.to(device)
-    settings = config.optimizer
-    optimizers = tuple(
-        torch.optim.Adam(
-            phase.parameters(),
-            lr=settings.learning_rate,
-            betas=(settings.beta1, settings.beta2),
-            weight_decay=settings.weight_decay,
-            fused=device.type in ("cpu", "cuda"),
-        )
-        for phase in method.phases
-    )
+    optimizers = tuple(build_optimizer(phase.parameters(), config.optimizer, device) for phase in method.phases)
     images_per_step = config.batch_size * config.accumulate
     return TrainingState(method, optimizers, averaged_copy(method.translation_paths()), images_per_step)
+
+
+def build_optimizer(
+    parameters: Iterable[nn.Parameter], settings: OptimizerConfig, device: torch.device
+) -> torch.optim.Adam:
+    """Adam, fused; on a GPU its learning rate is a tensor, which a CUDA graph can read anew in every replay."""
+    on_gpu = device.type == "cuda"
+    return torch.optim.Adam(
+        parameters,
+        lr=torch.tensor(settings.learning_rate, device=device) if on_gpu else settings.learning_rate,
+        betas=(settings.beta1, settings.beta2),
+        weight_decay=settings.weight_decay,
+        fused=device.type in ("cpu", "cuda"),
+        capturable=on_gpu,
+    )
 
 
 def checkpoint_name(step: int) -> str:
