@@ -99,8 +99,13 @@ class _Convolve(torch.autograd.Function):
     ) -> Tensor:
         device = x.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
-        ctx.weight_dtype = weight.dtype
-        weight = weight.to(dtype) if low is None else low
+        ctx.weight_as = {"dtype": weight.dtype, "memory_format": torch.preserve_format}
+        if x.is_cuda:  # the layout that the convolution would copy it to, in one go with the cast
+            is_channels_last = weight.is_contiguous(memory_format=torch.channels_last)
+            ctx.weight_as["memory_format"] = torch.channels_last if is_channels_last else torch.contiguous_format
+            weight = low if low is not None else weight.to(dtype, memory_format=torch.channels_last)
+        else:
+            weight = weight.to(dtype) if low is None else low
         ctx.save_for_backward(weight, *(recipe.inputs if ctx.needs_input_grad[1] else ()))
         ctx.recipe, ctx.shape, ctx.dtypes = recipe._replace(inputs=()), x.shape, (x.dtype, dtype)
         ctx.stride, ctx.padding = stride, padding
@@ -121,8 +126,8 @@ class _Convolve(torch.autograd.Function):
         )
         if padding and grad_x is not None:
             grad_x = unpad_gradient(grad_x, ctx.shape, padding)
-        grads = _as(grad_x, stored), _as(grad_weight, ctx.weight_dtype), _as(grad_bias, ctx.weight_dtype)
-        return *grads, None, None, None, None
+        grad_weight = None if grad_weight is None else grad_weight.to(**ctx.weight_as)
+        return _as(grad_x, stored), grad_weight, _as(grad_bias, ctx.weight_as["dtype"]), None, None, None, None
 
 
 def _convolution_gradients(
