@@ -202,7 +202,7 @@ class RunConfig(Frozen):
     num_threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """CPU threads; 0 takes all cores. Narrow networks gain little from a second, and lose much on a busy machine."""
     cuda_graphs: bool = True
-    """Replay each phase as one recorded CUDA graph where there is an NVIDIA GPU: the same numbers, faster."""
+    """On an NVIDIA GPU, record each phase as a CUDA graph and replay it: the same numbers, several times as fast."""
     deterministic: bool = False
     """Make a GPU's results repeatable to the bit, some operations slower; a CPU's always are."""
     log_every: PositiveInt = 10

@@ -139,8 +139,8 @@ def _convolution_gradients(
     if lacking:  # few channels that are no multiple of four take a GPU 80 times as long (docs/LOG.md)
         grad, weight = F.pad(grad, (0, 0, 0, 0, 0, lacking)), F.pad(weight, (0, 0, 0, 0, 0, 0, 0, lacking))
     grad_x, *of_parameters = torch.ops.aten.convolution_backward(
-        grad, padded, weight, [weight.shape[0]], stride, [0, 0], [1, 1], False, [0, 0], 1, wanted  # noqa: FBT003
-    )
+        grad, padded, weight, [weight.shape[0]], stride, [0, 0], [1, 1], False, [0, 0], 1, wanted,  # noqa: FBT003
+    )  # fmt: skip
     if lacking:
         of_parameters = [None if gradient is None else gradient[:num_channels] for gradient in of_parameters]
     return [grad_x, *of_parameters]
@@ -173,7 +173,7 @@ def _as(tensor: Tensor | None, dtype: torch.dtype) -> Tensor | None:
     return None if tensor is None else tensor.to(dtype)
 
 
-def convolve(
+def convolve(  # noqa: PLR0913
     x: Float[Tensor, "n c h w"],
     weight: Float[Tensor, "c_out c k k"],
     bias: Float[Tensor, " c_out"] | None,

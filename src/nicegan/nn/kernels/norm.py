@@ -15,8 +15,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import triton  # pyright: ignore[reportMissingImports]
-import triton.language as tl  # pyright: ignore[reportMissingImports]
+import triton
+import triton.language as tl
 from torch import Tensor
 
 ROWS = 64  # pixels that a program reads at a time
@@ -161,7 +161,5 @@ def apply_affine(x: Tensor, scale: Tensor, shift: Tensor, *, rectify: bool) -> T
     x = x.contiguous(memory_format=torch.channels_last)
     t, out = tiling_of(x), torch.empty_like(x)
     grid = (t.splits, x.shape[0], triton.cdiv(t.channels, t.block_c))
-    _apply[grid](
-        x, out, scale, shift, t.pixels, t.rows, C=t.channels, BLOCK_C=t.block_c, ROWS=ROWS, RECTIFY=rectify
-    )
+    _apply[grid](x, out, scale, shift, t.pixels, t.rows, C=t.channels, BLOCK_C=t.block_c, ROWS=ROWS, RECTIFY=rectify)
     return out

@@ -1,12 +1,19 @@
-"""The gradient of `nicegan.nn.kernels.norm` in three launches, with the same symbols and the same blocks."""
+"""The gradient of `nicegan.nn.kernels.norm` in three launches, with the same symbols and the same blocks.
+
+With S = sum of g (x - m), T = sum of g, S' = S + (m - M) T (the same about the layer's mean), over a channel's pixels:
+
+    d gamma = p r S + q R S'      d beta = T
+    d p = gamma (r S - R S') on the first logit times p q, minus that on the second
+    d v = -1/2 r^3 p gamma S      d V = -1/2 R^3 sum of q gamma S'      d M = -sum of q R gamma T / C to each m
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import torch
-import triton  # pyright: ignore[reportMissingImports]
-import triton.language as tl  # pyright: ignore[reportMissingImports]
+import triton
+import triton.language as tl
 from torch import Tensor
 
 from nicegan.nn.kernels.norm import EPSILON, ROWS, tiling_of
@@ -46,13 +53,7 @@ def _affine_gradients(
     with_x_parts, sum_parts, affine_ptr, gamma_ptr, mix_ptr, out_ptr, gamma_stride,
     images, pixels, splits, EPSILON: tl.constexpr, C: tl.constexpr, ALL_C: tl.constexpr, ALL_SPLITS: tl.constexpr,
 ):  # fmt: skip
-    """One image's sums -> gradients of gamma, beta, both logits of the mix; and slope and offset of x's own gradient.
-
-    With S = sum of g (x - m), T = sum of g, S' = S + (m - M) T (the same about the layer's mean):
-        d gamma = p r S + q R S'      d beta = T
-        d p = gamma (r S - R S') on the first logit times p q, minus that on the second
-        d v = -1/2 r^3 p gamma S      d V = -1/2 R^3 sum of q gamma S'      d M = -sum of q R gamma T / C to each m
-    """
+    """One image's sums -> gradients of gamma, beta, both logits of the mix; and slope and offset of x's own gradient."""
     image = tl.program_id(0)
     channel, split = tl.arange(0, ALL_C), tl.arange(0, ALL_SPLITS)
     known = channel < C
@@ -60,7 +61,6 @@ def _affine_gradients(
     address = (image * splits + split)[:, None] * C + channel[None, :]
     about_mean = tl.sum(tl.load(with_x_parts + address, mask=inside, other=0.0), axis=0)
     grad_sum = tl.sum(tl.load(sum_parts + address, mask=inside, other=0.0), axis=0)
-
     here, rest = image * C + channel, images * C
     mean = tl.load(affine_ptr + here, mask=known, other=0.0)
     variance = tl.load(affine_ptr + rest + here, mask=known, other=0.0)
@@ -69,22 +69,19 @@ def _affine_gradients(
     second = tl.load(mix_ptr + 2 * channel + 1, mask=known, other=0.0)
     p = 1.0 / (1.0 + tl.exp(second - first))
     q = 1.0 - p
-    layer_mean = tl.sum(mean, axis=0) / C
-    apart = tl.where(known, mean - layer_mean, 0.0)
+    apart = tl.where(known, mean - tl.sum(mean, axis=0) / C, 0.0)
     degrees = C * (pixels * 1.0) - 1.0
     within = (pixels - 1) * tl.sum(tl.where(known, variance, 0.0), axis=0)
     layer_variance = (within + pixels * tl.sum(apart * apart, axis=0)) / degrees
     r = 1.0 / tl.sqrt(variance + EPSILON)
     layer_r = 1.0 / tl.sqrt(layer_variance + EPSILON)
     about_layer = about_mean + apart * grad_sum
-
     share = gamma * (r * about_mean - layer_r * about_layer) * p * q
     grad_layer_variance = -0.5 * layer_r * layer_r * layer_r * tl.sum(q * gamma * about_layer, axis=0)
     grad_layer_mean = -layer_r * tl.sum(q * gamma * grad_sum, axis=0)
     grad_variance = -0.5 * r * r * r * p * gamma * about_mean + grad_layer_variance * (pixels - 1) / degrees
     grad_mean = -gamma * p * r * grad_sum + grad_layer_mean / C + 2 * pixels * grad_layer_variance * apart / degrees
     slope = 2 * grad_variance / tl.maximum(pixels - 1, 1)
-
     tl.store(out_ptr + here, p * r * about_mean + q * layer_r * about_layer, mask=known)
     tl.store(out_ptr + rest + here, grad_sum, mask=known)
     tl.store(out_ptr + 2 * rest + here, slope, mask=known)

@@ -6,8 +6,8 @@ The gradient gathers: each pixel adds up the padded pixels that mirror it, so th
 from __future__ import annotations
 
 import torch
-import triton  # pyright: ignore[reportMissingImports]
-import triton.language as tl  # pyright: ignore[reportMissingImports]
+import triton
+import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
