@@ -142,7 +142,8 @@ def _load(path: Path, device: torch.device, way_out: str) -> torch.jit.ScriptMod
     except (RuntimeError, ValueError) as problem:
         if is_out_of_memory(problem):
             raise
-        raise DataError(f"{path} is not a TorchScript file: {way_out}") from None
+        reason = (str(problem).strip().splitlines() or [type(problem).__name__])[0][:160]
+        raise DataError(f"{path} cannot be read as TorchScript ({reason}): {way_out}") from None
     if not hasattr(module, "forward") or not hasattr(module.forward, "schema"):
         raise DataError(f"{path} is a TorchScript file without forward(images): {way_out}")
     return module

@@ -7,10 +7,13 @@ import signal
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from safetensors.torch import load_file
 
 from nicegan import cli
-from nicegan.training.loop import Run
+from nicegan.config import RunConfig
+from nicegan.training.loop import Outcome, train
+from nicegan.training.state import TrainingState
 
 NETWORK = ["--network.base-channels", "4", "--network.blocks", "1", "--image-size", "48", "--device", "cpu"]
 SWITCHES = ["--switches", "encoder=reused,independent", "encoder-trained-by=discriminator", "--seeds", "1"]
@@ -32,15 +35,17 @@ def read(path: Path) -> list[dict[str, str]]:
 def test_stopped_and_given_again(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, after_step = tmp_path / "out", Run._after_step
+    out = tmp_path / "out"
 
-    def stop_in_the_second_run(run: Run, *arguments: object) -> None:
-        after_step(run, *arguments)  # pyright: ignore[reportArgumentType]
-        if run.config.network.encoder == "independent" and run.state.step == 1:
-            os.kill(os.getpid(), signal.SIGTERM)
+    def stopping(config: RunConfig, folder: Path, console: Console) -> Outcome:
+        def stop_in_the_second_run(state: TrainingState) -> None:
+            if config.network.encoder == "independent" and state.step == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        return train(config, folder, console, stop_in_the_second_run)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "_after_step", stop_in_the_second_run)
+        patch.setattr("nicegan.recipes.ablation.train", stopping)
         assert ablate(dataset, out) == 143
     assert "the ablation goes on when its command is given again" in capsys.readouterr().err
     assert json.loads((out / NAMES[1] / "seed-0" / "latest").read_text())["step"] == 1

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from safetensors.torch import load_file
 from tests.conftest import write_images
 from tests.tars import write_tar
@@ -21,6 +22,7 @@ from nicegan.config import RunConfig
 from nicegan.data.folders import read_image
 from nicegan.model_file import load_model
 from nicegan.run_folder import RunFolder
+from nicegan.training.state import TrainingState
 
 NETWORK = ["--network.base-channels", "4", "--network.blocks", "1"]
 TINY = ["--recipe", "nicegan-tiny", *NETWORK, "--image-size", "48", "--device", "cpu", "--log-every", "1"]
@@ -89,20 +91,12 @@ def test_a_run_on_tar_shards_cut_anywhere_is_the_same_run(tiny_run: RunConfig, d
 
 def halted(config: RunConfig, out: Path, stop: int) -> None:
     """Train to step `stop` as if a signal had come then."""
-    from rich.console import Console
 
-    from nicegan.training.loop import Run
-
-    run = Run(config, out, Console(quiet=True))
-    after_step = run._after_step
-
-    def ask_to_stop(*arguments: object) -> None:
-        after_step(*arguments)  # pyright: ignore[reportArgumentType]
-        if run.state.step == stop < config.steps:
+    def ask_to_stop(state: TrainingState) -> None:
+        if state.step == stop < config.steps:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    run._after_step = ask_to_stop  # pyright: ignore[reportAttributeAccessIssue]
-    outcome = run.train()
+    outcome = nicegan.train(config, out, Console(quiet=True), ask_to_stop)
     assert (outcome.step, outcome.exit_code) == (stop, 143 if stop < config.steps else 0)
 
 

@@ -31,8 +31,7 @@ from nicegan.training.loop import Run
 
 config, out = RunConfig.model_validate_json(sys.argv[1]), Path(sys.argv[2])
 warm_up, num_steps, num_leaky = map(int, sys.argv[3:])
-run = Run(config, out, Console(quiet=True))
-batch, after_step, kept, readings = run.data.batch, run._after_step, [], []
+kept, readings = [], []
 clean_until = warm_up + num_steps
 moments = {warm_up + i * num_steps // 10 for i in range(11)} | {clean_until + i * num_leaky // 10 for i in range(11)}
 
@@ -42,14 +41,14 @@ def leaking(*arguments):
         kept.append(images)
     return images
 
-def measured(*arguments):
-    after_step(*arguments)
-    if run.state.step in moments:
+def measure(state):
+    if state.step in moments:
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
-        readings.append((run.state.step, process_bytes()))
+        readings.append((state.step, process_bytes()))
 
-run.data.batch, run._after_step = leaking, measured
+run = Run(config, out, Console(quiet=True), on_step=measure)
+batch, run.data.batch = run.data.batch, leaking
 run.train()
 for part in (readings[:11], readings[10:]):
     steps, held = np.diff(part, axis=0).T

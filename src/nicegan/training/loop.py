@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from nicegan.config import RunConfig
 from nicegan.data.stream import Share
 from nicegan.errors import TrainingError
 from nicegan.machine import choose_machine, forget_peak, keep_freed_memory, make_deterministic, peak_bytes
+from nicegan.nn import kernels
 from nicegan.processes import ALONE, Team, joined
 from nicegan.run_folder import RunFolder
 from nicegan.shapes import Terms
@@ -28,7 +30,7 @@ from nicegan.training.keeper import Keeper
 from nicegan.training.memory import shortage
 from nicegan.training.records import MetricsWriter, NoMetrics, ProgressLine, describe_origin, say, summarised
 from nicegan.training.samples import save_grid
-from nicegan.training.state import Best, load_checkpoint, new_state, standing
+from nicegan.training.state import Best, TrainingState, load_checkpoint, new_state, standing
 from nicegan.training.step import Stepper, mean_terms
 
 
@@ -40,15 +42,31 @@ class Outcome(NamedTuple):
     exit_code: int
 
 
+OnStep = Callable[[TrainingState], None]
+
+
+def _nothing(state: TrainingState) -> None:
+    """The hook of a run that nobody watches."""
+
+
 class Run:
     """One training run: its state, its data and its folder. Of several processes, the first one writes and speaks.
+
+    Args:
+        config: what to train.
+        out: the run folder.
+        console: where to show progress.
+        team: the processes that train together.
+        on_step: called with the state after every step, and after what the step left on the disk.
 
     Raises:
         NiceganError: settings, data or a folder that cannot be used.
     """
 
-    def __init__(self, config: RunConfig, out: Path, console: Console, team: Team = ALONE) -> None:
-        self.config, self.team = config, team
+    def __init__(
+        self, config: RunConfig, out: Path, console: Console, team: Team = ALONE, on_step: OnStep = _nothing
+    ) -> None:
+        self.config, self.team, self.on_step = config, team, on_step
         self.console = console if team.is_first else Console(quiet=True)
         self.folder = RunFolder(out)
         team.first(lambda: self.folder.check(config))
@@ -103,8 +121,9 @@ class Run:
         terms = self.stepper(self.data.batch(state.drawn, self.machine.device, state.rollbacks))
         line.advance(state.step)
         if self.machine.device.type == "cuda" and state.step - self.first_step == WARM_UP_CALLS + 1:
-            say(self.console, self.stepper.graphs_described())
+            say(self.console, f"{self.stepper.graphs_described()}; {kernels.described()}")
         self._after_step(terms, line)
+        self.on_step(state)
 
     def _after_step(self, terms: Terms, line: ProgressLine) -> None:
         saving, scoring = self._at(self.config.checkpoint_every), self._at(self.config.score_every)
@@ -270,16 +289,19 @@ def fail(words: str) -> None:
     raise TrainingError(words)
 
 
-def train(config: RunConfig, out: str | os.PathLike[str], console: Console | None = None) -> Outcome:
+def train(
+    config: RunConfig, out: str | os.PathLike[str], console: Console | None = None, on_step: OnStep = _nothing
+) -> Outcome:
     """Train a translator, or go on where the run in `out` stands. Under torchrun, all its processes train one.
 
     Args:
         config: what to train; see `nicegan.recipes.recipe` for presets.
         out: the run folder; new, or one that holds a run of the same configuration.
         console: where to show progress; standard error if None.
+        on_step: called with the state after every step, and after what the step left on the disk.
 
     Raises:
         NiceganError: settings, data or a folder that cannot be used, each with the way out.
     """
     with joined() as team:
-        return Run(config, Path(out), console or Console(stderr=True), team).train()
+        return Run(config, Path(out), console or Console(stderr=True), team, on_step).train()

@@ -96,7 +96,7 @@ MISTAKES = [
     (["--real", "IMAGES", "--fake", "ONE"], "holds one image"),
     (["--real", "IMAGES", "--fake", "IMAGES", "--source", "ONE"], "holds one image"),
     (["--real", "IMAGES", "--fake", "IMAGES", "--features", "vgg"], "there is no feature network 'vgg'"),
-    (["--real", "IMAGES", "--fake", "IMAGES", "--features", "TEXT"], "is not a TorchScript file"),
+    (["--real", "IMAGES", "--fake", "IMAGES", "--features", "TEXT"], "cannot be read as TorchScript"),
     (["--real", "IMAGES", "--fake", "IMAGES", "--features", "NAN"], "NaN or infinite"),
     (["--real", "IMAGES", "--fake", "IMAGES", "--features", "ONEROW"], "a row for each"),
     (["--real", "IMAGES", "--fake", "IMAGES", "--resize", "sharp"], "'sharp'"),
@@ -156,7 +156,7 @@ def test_downloads_that_go_wrong_are_one_line(
         server.break_after = None
         code, _, err = evaluate(capsys, *folders)
         assert (code, len(err.splitlines())) == (2, 1)
-        assert "is not a TorchScript file" in err
+        assert "cannot be read as TorchScript" in err
         (own_cache / "networks" / "file.bin").write_bytes(b"y" * 1000)
         code, _, err = evaluate(capsys, *folders)
         assert (code, len(err.splitlines())) == (2, 1)

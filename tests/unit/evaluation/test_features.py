@@ -152,7 +152,7 @@ def test_files_that_are_no_networks(tmp_path: Path) -> None:
     whole = write_network(tmp_path / "whole.pt").read_bytes()
     (tmp_path / "cut.pt").write_bytes(whole[: len(whole) // 2])
     for name in ("weights", "text", "empty", "cut"):
-        with pytest.raises(DataError, match=f"{name}.pt is not a TorchScript file") as caught:
+        with pytest.raises(DataError, match=f"{name}.pt cannot be read as TorchScript") as caught:
             load_feature_network(tmp_path / f"{name}.pt")
         assert "\n" not in str(caught.value)
 

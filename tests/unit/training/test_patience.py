@@ -2,33 +2,29 @@
 
 import io
 import json
+import signal
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 from tests.conftest import write_images
 
+import nicegan
 from nicegan.config import RunConfig
 from nicegan.model_file import read_card
 from nicegan.run_folder import RunFolder
 from nicegan.training.judge import Judge
 from nicegan.training.loop import Run
-from nicegan.training.records import ProgressLine
+from nicegan.training.state import TrainingState
 
 SCORES = [9.0, 5.0, 7.0, 5.0, 6.0, 4.0]  # of steps 1, 2 ...
 
 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A judge that gives these scores, one a step."""
-    monkeypatch.setattr(Judge, "score", lambda judge, average: SCORES[judge.run.state.step - 1])
-    begin = Run._begin
-
-    def with_judge(run: Run) -> None:
-        begin(run)
-        run.judge.run = run  # pyright: ignore[reportAttributeAccessIssue]
-
-    monkeypatch.setattr(Run, "_begin", with_judge)
+    """A judge that gives these scores, one a step, also over a resume."""
+    scores = iter(SCORES)
+    monkeypatch.setattr(Judge, "score", lambda judge, average: next(scores))
 
 
 @pytest.fixture
@@ -71,22 +67,25 @@ def test_patience_ends_a_run_and_outlives_a_resume(scored_run: RunConfig, tmp_pa
 def test_patience_is_counted_across_a_cut(scored_run: RunConfig, tmp_path: Path) -> None:
     """Cut after step 4, where two scores in a row were no better."""
     config = scored_run.model_copy(update={"patience": 3})
-    run = Run(config, tmp_path / "run", Console(quiet=True))
-    for _ in range(4):
-        run._step(ProgressLine(0, config.steps, 2, run.console))
-    run._save()
-    run.metrics.close()
+    outcome = nicegan.train(
+        config,
+        tmp_path / "run",
+        Console(quiet=True),
+        lambda state: signal.raise_signal(signal.SIGTERM) if state.step == 4 else None,
+    )
+    assert outcome.step == 4
     assert trained(config, tmp_path / "run").state.step == 5
 
 
 def test_until_there_is_a_best_the_model_is_the_newest(tiny_run: RunConfig, tmp_path: Path) -> None:
     config = tiny_run.model_copy(update={"score_every": 100, "checkpoint_every": 2})
-    run = Run(config, tmp_path / "run", Console(quiet=True))
-    for expected in (2, 4):
-        for _ in range(2):
-            run._step(ProgressLine(0, config.steps, 2, run.console))
-        assert read_card(tmp_path / "run/model.safetensors").step == expected
-    run.metrics.close()
+    model, seen = tmp_path / "run/model.safetensors", {}
+
+    def read_step(state: TrainingState) -> None:
+        seen[state.step] = read_card(model).step if model.is_file() else None
+
+    nicegan.train(config, tmp_path / "run", Console(quiet=True), read_step)
+    assert [seen[step] for step in (1, 2, 3, 4, 5)] == [None, 2, 2, 4, 4]
 
 
 @pytest.mark.usefixtures("scripted")

@@ -32,3 +32,8 @@ def problem() -> str | None:
     except Exception as failure:  # noqa: BLE001 - no Triton, no C compiler, an unknown card: all have the same answer
         return f"Triton cannot be used: {type(failure).__name__}: {' '.join(str(failure).split())[:120]}"
     return None
+
+
+def described() -> str:
+    """Return whether the kernels are on, and why not: "Triton kernels: off (Triton cannot be used: ...)"."""
+    return f"Triton kernels: off ({problem()})" if problem() else "Triton kernels: on"

@@ -53,7 +53,7 @@ def _affine_gradients(
     with_x_parts, sum_parts, affine_ptr, gamma_ptr, mix_ptr, out_ptr, gamma_stride,
     images, pixels, splits, EPSILON: tl.constexpr, C: tl.constexpr, ALL_C: tl.constexpr, ALL_SPLITS: tl.constexpr,
 ):  # fmt: skip
-    """One image's sums -> gradients of gamma, beta, both logits of the mix; and slope and offset of x's own gradient."""
+    """One image's sums -> gradients of gamma, beta, both logits; and slope and offset of x's own gradient."""
     image = tl.program_id(0)
     channel, split = tl.arange(0, ALL_C), tl.arange(0, ALL_SPLITS)
     known = channel < C
