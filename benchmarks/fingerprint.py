@@ -20,18 +20,18 @@ from rich.console import Console
 from safetensors.numpy import load_file
 
 import nicegan
-from nicegan.config import RunConfig
-from nicegan.data.scenes import write_demo_data
+from nicegan.data.synthetic import write_demo_data
 from nicegan.recipes import RECIPES
+from nicegan.run_config import RunConfig
 
 STEPS = 20
-TINY = {"base_channels": 4, "depth": 6}
+TINY = {"base_channels": 4, "discriminator_channels": 4, "depth": 6}
 
 
 def tiny_form(name: str, data: Path) -> RunConfig:
     """The recipe with narrow networks and small images."""
-    config = RECIPES[name]
-    network = config.network.model_dump() | TINY
+    network = RECIPES[name].method.network.model_dump()
+    network |= {setting: value for setting, value in TINY.items() if setting in network}
     changes = {"network": network, "image_size": 64, "crop_margin": 6, "batch_size": 2, "steps": STEPS, "data": data}
     every = dict.fromkeys(("checkpoint_every", "score_every", "sample_every"), STEPS)
     return nicegan.recipe(name, **changes, **every, device="cpu", num_threads=1, average_decay=0.9)

@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from nicegan.machine import choose_machine
-from nicegan.methods import nicegan as phases
-from nicegan.methods.base import Batch
+from nicegan.device import set_up_machine
+from nicegan.methods.nicegan import phases
 from nicegan.nn import kernels
 from nicegan.recipes import recipe
+from nicegan.shapes import Batch
 from nicegan.training.graphs import WARM_UP_CALLS
 from nicegan.training.state import new_state
 from nicegan.training.step import Stepper
@@ -33,7 +33,7 @@ NUM_KERNELS = 40
 def stepper_of(precision: str, *, cuda_graphs: bool, batch_size: int = 1) -> Callable[[], object]:
     """A step of `nicegan` at 256 px on images of noise, warmed up and recorded."""
     config = recipe("nicegan", device="cuda", precision=precision, cuda_graphs=cuda_graphs, batch_size=batch_size)
-    machine = choose_machine("cuda", precision)
+    machine = set_up_machine("cuda", precision)
     stepper = Stepper(new_state(config, machine.device), config, machine)
     batch = Batch(*(torch.rand(batch_size, 3, *config.size, device="cuda") * 2 - 1 for _ in "ab"))
     for _ in range(WARM_UP_CALLS + 2):

@@ -18,11 +18,11 @@ import matplotlib.pyplot as plt
 
 from nicegan.bench import sides
 from nicegan.bench.turns import take_turns
-from nicegan.config import RunConfig
-from nicegan.machine import choose_machine
+from nicegan.device import set_up_machine
 from nicegan.recipes import recipe
+from nicegan.run_config import RunConfig
+from nicegan.training.logger import source_commit
 from nicegan.training.memory import predict
-from nicegan.training.records import source_commit
 
 AXES: dict[str, list[int]] = {
     "image_size": [96, 128, 192, 256],
@@ -52,7 +52,7 @@ def measure(axis: str, value: int, rounds: int) -> Point:
     config = config_at(axis, value)
     name = f"{axis} {value}"
     result = take_turns({name: (sides.step, {"config": config})}, rounds, print)[name]
-    need = predict(config, choose_machine(config.device, config.precision))
+    need = predict(config, set_up_machine(config.device, config.precision))
     facts = result.facts
     return Point(value, result.median, facts["flops"] / 1e12, facts["peak_bytes"] / 2**30, need.total / 2**30)
 
@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     given: Any = parser.parse_args()
     points = {axis: [measure(axis, value, given.rounds) for value in values] for axis, values in AXES.items()}
-    machine = choose_machine("auto", "auto")
+    machine = set_up_machine("auto", "auto")
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / f"growth_{machine.device.type}.md").write_text(table(points, str(machine)))
     plot(points, given.out / f"growth_{machine.device.type}.png")

@@ -27,10 +27,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from nicegan.config import NetworkConfig, RunConfig
-from nicegan.machine import choose_machine
-from nicegan.training.data import TrainingData
-from nicegan.training.records import source_commit
+from nicegan.data.training_data import TrainingData
+from nicegan.device import set_up_machine
+from nicegan.methods.nicegan.config import NiceGANNetwork
+from nicegan.run_config import RunConfig
+from nicegan.training.logger import source_commit
 
 KINDS = {"list": "text lists", "tar": "tar shards"}
 NUM_SHARDS = 10  # a domain
@@ -81,7 +82,7 @@ def memory() -> tuple[int, int]:
 
 
 def settings(data: Path) -> RunConfig:
-    network = NetworkConfig(base_channels=4, blocks=1, depth=6)
+    network = NiceGANNetwork(base_channels=4, blocks=1, depth=6)
     return RunConfig(data=data, network=network, image_size=48, crop_margin=8, batch_size=16, device="cpu")
 
 
@@ -159,7 +160,7 @@ def main() -> None:
         lines = [
             f"# {given.images:,} images through each input",
             "",
-            f"Machine: {choose_machine('auto', 'auto')}, commit {source_commit()}. "
+            f"Machine: {set_up_machine('auto', 'auto')}, commit {source_commit()}. "
             f"`python benchmarks/inputs.py --images {given.images}`: 32 px JPEGs,",
             "scaled to 56 px and cropped to 48, 16 of either domain a step; no network is trained.",
         ]

@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import torch
 
-from nicegan.machine import choose_machine, keep_freed_memory
-from nicegan.methods.base import Batch
+from nicegan.data.training_data import NUM_SCORED
+from nicegan.device import keep_freed_memory, set_up_machine
 from nicegan.recipes import recipe
-from nicegan.training.data import NUM_SCORED
-from nicegan.training.judge import build_judge
+from nicegan.shapes import Batch
+from nicegan.training.checkpoint_score import build_checkpoint_score
 from nicegan.training.state import new_state
 from nicegan.training.step import Stepper
 
@@ -40,13 +40,13 @@ def main() -> None:
     given = parser.parse_args()
     keep_freed_memory()
     config = recipe(given.recipe, device="cpu", num_threads=1, features=given.features)
-    machine = choose_machine(config.device, config.precision, config.num_threads)
+    machine = set_up_machine(config.device, config.precision, config.num_threads)
     state = new_state(config, machine.device)
     step, batch = Stepper(state, config, machine), noise(config.batch_size, config.size)
-    judge = build_judge(config, noise(NUM_SCORED, config.size), machine.device)
+    judge = build_checkpoint_score(config, noise(NUM_SCORED, config.size), machine.device)
     step(batch)
-    judge.score(state.average)
-    turns = [(seconds(lambda: step(batch), STEPS_A_TURN), seconds(lambda: judge.score(state.average), 1))
+    judge.score(state.ema)
+    turns = [(seconds(lambda: step(batch), STEPS_A_TURN), seconds(lambda: judge.score(state.ema), 1))
              for _ in range(NUM_TURNS)]  # fmt: skip
     of_step, of_score = (statistics.median(side) for side in zip(*turns, strict=True))
     shares = [

@@ -7,12 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
-from nicegan.config import NetworkConfig, RunConfig
-from nicegan.methods.base import Batch
+from nicegan.methods.nicegan.config import NiceGANNetwork
+from nicegan.run_config import RunConfig
+from nicegan.shapes import Batch
 
 torch.set_num_threads(1)  # networks of 4 channels gain nothing from more, and lose much on a busy machine
 
-TINY = NetworkConfig(base_channels=4, blocks=1, depth=6)
+TINY = NiceGANNetwork(base_channels=4, blocks=1, depth=6)
 
 
 @pytest.fixture(autouse=True)

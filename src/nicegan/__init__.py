@@ -14,9 +14,9 @@ from nicegan.errors import CheckpointError, ConfigError, DataError, NiceganError
 
 if TYPE_CHECKING:
     from nicegan.evaluation.evaluate import evaluate, evaluate_model
-    from nicegan.evaluation.translate import Translator, load
+    from nicegan.inference.translator import Translator, load
     from nicegan.recipes import recipe
-    from nicegan.training.loop import train
+    from nicegan.training.trainer import train
 
 __all__ = [
     "CheckpointError",
@@ -33,12 +33,12 @@ __all__ = [
 ]
 
 _HOMES = {  # imported when first used, so that `import nicegan` is quick
-    "Translator": "nicegan.evaluation.translate",
+    "Translator": "nicegan.inference.translator",
     "evaluate": "nicegan.evaluation.evaluate",
     "evaluate_model": "nicegan.evaluation.evaluate",
-    "load": "nicegan.evaluation.translate",
+    "load": "nicegan.inference.translator",
     "recipe": "nicegan.recipes",
-    "train": "nicegan.training.loop",
+    "train": "nicegan.training.trainer",
 }
 
 

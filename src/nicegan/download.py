@@ -15,8 +15,8 @@ from typing import NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from nicegan.atomic import sync_folder, write_atomically
 from nicegan.errors import DataError
+from nicegan.files import sync_folder, write_atomically
 
 CHUNK = 1 << 20  # bytes
 TIMEOUT_SECONDS = 30  # without a sign of the server

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from nicegan.config import INCEPTION
 from nicegan.data.cache import Progress, cache_folder
+from nicegan.device import full_precision, use_device
 from nicegan.download import Downloaded, download, sha256_of
 from nicegan.errors import DataError, is_out_of_memory
-from nicegan.machine import choose_device, full_precision
 
 INCEPTION_URL = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt"
 INCEPTION_FEATURES, INCEPTION_SIDE = 2048, 299  # numbers an image, pixels
@@ -114,7 +114,7 @@ def load_feature_network(
     Raises:
         DataError: there is no such file, it cannot be downloaded, or it is not TorchScript.
     """
-    place = choose_device(device)
+    place = use_device(device)
     if str(features) == INCEPTION:
         found = inception_file(progress)
         note = f"{INCEPTION_URL} could not be verified (no checksum is known): its SHA-256, {found.sha256}, is recorded"

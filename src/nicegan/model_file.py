@@ -5,30 +5,31 @@ Nothing else is needed to load it: no flags, no code, no pickle.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from pydantic import NonNegativeInt, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from nicegan.atomic import write_atomically
-from nicegan.config import Frozen, NetworkConfig, Side, first_mistake
+from nicegan.config import Frozen, Side, first_mistake
 from nicegan.errors import CheckpointError
-from nicegan.methods.build import build_translation_paths
-from nicegan.models.domain import TranslationPaths
+from nicegan.files import write_atomically
+from nicegan.methods.base import TranslationModel, unique_state
+from nicegan.methods.registry import METHODS, AnyMethod
 
 FORMAT = "nicegan-model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 knew one method, and kept its network beside its name
 MODEL_FILE = "model.safetensors"
 
 
-class ModelCard(Frozen):
+class ModelSpec(Frozen):
     """What a model says of itself."""
 
-    method: Literal["nicegan"] = "nicegan"
-    network: NetworkConfig
+    method: AnyMethod
+    """The method and its settings; of these the networks' make the model."""
     image_size: tuple[Side, Side]
     """Height and width it was trained at, in pixels."""
     step: NonNegativeInt = 0
@@ -36,44 +37,53 @@ class ModelCard(Frozen):
     origin: str = ""
     """Where the weights come from, in words."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_form(cls, content: Any) -> Any:
+        """Read format 1: {"method": NAME, "network": {...}}."""
+        if not isinstance(content, dict) or not isinstance(content.get("method"), str):
+            return content
+        rest = {name: value for name, value in content.items() if name != "network"}
+        return {**rest, "method": {"name": content["method"], "network": content.get("network", {})}}
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        self.network.check_sides(self.image_size)
+        if problem := self.method.translation_sizes(self.image_size).problem(self.image_size):
+            raise ValueError(f"image_size {problem}")
         return self
 
 
 class Model(NamedTuple):
-    """A card, and the networks it describes: `paths["A"]` and `paths["B"]`, each an encoder and a generator."""
+    """A description, and the networks it describes."""
 
-    card: ModelCard
-    paths: TranslationPaths
+    spec: ModelSpec
+    networks: TranslationModel
 
 
-def save_model(path: Path, card: ModelCard, paths: TranslationPaths) -> None:
+def save_model(path: Path, spec: ModelSpec, networks: TranslationModel) -> None:
     """Write a model file beside its destination and rename it, so that a reader never sees half of one."""
-    header = {"format": FORMAT, "format_version": str(FORMAT_VERSION), "card": card.model_dump_json()}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in paths.state_dict().items()}
+    header = {"format": FORMAT, "format_version": str(FORMAT_VERSION), "card": spec.model_dump_json()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in unique_state(networks).items()}
     write_atomically(path, save(tensors, metadata=header))
 
 
-def find_model(place: Path) -> Path:
-    """The model file at `place`: itself, or the one in a run folder.
+def find_model(path: Path) -> Path:
+    """Return the model file at `path`: itself, or the one in a run folder.
 
     Raises:
         CheckpointError: there is none.
     """
-    if place.is_dir():
-        path = place / MODEL_FILE
-        if not path.is_file():
-            raise CheckpointError(f"{place} holds no {MODEL_FILE}: it is not a run, or has no checkpoint yet")
-        return path
-    if not place.is_file():
-        raise CheckpointError(f"{place} does not exist: name a run folder or a {MODEL_FILE}")
-    return place
+    if path.is_dir():
+        if not (path / MODEL_FILE).is_file():
+            raise CheckpointError(f"{path} holds no {MODEL_FILE}: it is not a run, or has no checkpoint yet")
+        return path / MODEL_FILE
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist: name a run folder or a {MODEL_FILE}")
+    return path
 
 
-def read_card(path: Path) -> ModelCard:
-    """The description in a model's header.
+def read_spec(path: Path) -> ModelSpec:
+    """Return the description in a model's header.
 
     Raises:
         CheckpointError: not a model file, one written by a newer version, or of a method that is unknown here.
@@ -91,8 +101,9 @@ def read_card(path: Path) -> ModelCard:
             f"{path} has model format {version!r}; this version reads up to {FORMAT_VERSION}: install a newer nicegan"
         )
     try:
-        return ModelCard.model_validate_json(header.get("card", ""))
+        return ModelSpec.model_validate_json(header.get("card", ""))
     except ValidationError as problem:
+        _refuse_unknown_method(path, header.get("card", ""))
         raise CheckpointError(
             f"{path} has a model card that cannot be used ({first_mistake(problem)}): put a copy back, or make it anew"
         ) from None
@@ -105,21 +116,33 @@ def load_model(path: Path) -> Model:
         CheckpointError: not a model file, a newer format, or tensors that do not fit the description
             or hold no finite numbers.
     """
-    card = read_card(path)
-    with torch.device("meta"):  # so that a damaged card costs neither time nor memory
-        paths = build_translation_paths(card.network, card.image_size)
-    expected = paths.state_dict()
+    spec = read_spec(path)
+    with torch.device("meta"):  # so that a damaged description costs neither time nor memory
+        networks = spec.method.build_translation_model(spec.image_size)
+    expected = unique_state(networks)
     with safe_open(path, framework="pt") as file:
         names = set(file.keys())
         if names != set(expected):
             odd = sorted(names ^ set(expected))
-            raise CheckpointError(f"{path} does not hold the tensors its card describes: {', '.join(odd[:3])} ...")
+            raise CheckpointError(f"{path} does not hold the tensors its header describes: {', '.join(odd[:3])} ...")
         for name, tensor in expected.items():
             if list(file.get_slice(name).get_shape()) != list(tensor.shape):
-                raise CheckpointError(f"{path}: tensor {name} does not have the shape its card describes")
+                raise CheckpointError(f"{path}: tensor {name} does not have the shape its header describes")
         tensors = {name: file.get_tensor(name) for name in names}
     for name, tensor in tensors.items():
         if not tensor.is_floating_point() or not tensor.isfinite().all():
             raise CheckpointError(f"{path}: tensor {name} holds something else than finite numbers: it is damaged")
-    paths.to_empty(device="cpu").load_state_dict(tensors)
-    return Model(card, paths)
+    networks.to_empty(device="cpu").load_state_dict(tensors, strict=False)
+    return Model(spec, networks)
+
+
+def _refuse_unknown_method(path: Path, card: str) -> None:
+    """Raise CheckpointError if the card names a method that this version does not know."""
+    try:
+        method = json.loads(card)["method"]
+        name = method if isinstance(method, str) else method["name"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return
+    if isinstance(name, str) and name not in METHODS:
+        known = ", ".join(METHODS)
+        raise CheckpointError(f"{path} is a model of the method {name!r}, which is not among {known}: update nicegan")

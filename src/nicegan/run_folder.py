@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from nicegan.atomic import write_atomically
-from nicegan.config import CHANGEABLE, RunConfig, differences, first_mistake, whole_path
+from nicegan.config import first_mistake, whole_path
 from nicegan.errors import ConfigError, TrainingError
+from nicegan.files import write_atomically
+from nicegan.run_config import RESUMABLE, RunConfig, differences
 
 Metrics = list[dict[str, float]]
-FORMAT_VERSION = 1  # of config.json
+FORMAT_VERSION = 2  # of config.json; 1 kept the settings of the one method at the top
 UNKNOWN = "unknown"
 _METRICS_LINE = TypeAdapter(dict[str, int | float])
 
@@ -57,15 +58,15 @@ class RunFolder:
         """The configuration of the run in this folder; raises as `read_description`."""
         return RunConfig.model_validate(self.read_description()["config"])
 
-    def check(self, config: RunConfig) -> None:
-        """Whether a run of this configuration may use the folder, new or continued; a continued one is locked.
+    def refuse_misuse(self, config: RunConfig) -> None:
+        """Refuse a folder that a run of this configuration may not use, new or continued; lock a continued one.
 
         Raises:
             ConfigError: the folder holds another run, a run that another process trains, or other files.
         """
         if self.config.is_file():
             changed = differences(self.read_config(), config)
-            fixed = {name: values for name, values in changed.items() if name not in CHANGEABLE}
+            fixed = {name: values for name, values in changed.items() if name not in RESUMABLE}
             if fixed:
                 rows = "\n".join(f"  {name}: {old} there, {new} asked for" for name, (old, new) in fixed.items())
                 raise ConfigError(f"{self.root} holds a run with another configuration; choose another --out\n{rows}")
@@ -79,9 +80,9 @@ class RunFolder:
         A continued run keeps its first origin and notes each further one.
 
         Raises:
-            ConfigError: as `check`, or the folder cannot be written.
+            ConfigError: as `refuse_misuse`, or the folder cannot be written.
         """
-        self.check(config)
+        self.refuse_misuse(config)
         try:
             whole_path(self.root)
         except ValueError as problem:
@@ -94,7 +95,7 @@ class RunFolder:
             self.root.mkdir(parents=True, exist_ok=True)
             self.hold()
             write_atomically(self.config, (json.dumps(description, indent=1) + "\n").encode())
-            self.identity = identity(self.root)
+            self.identity = folder_identity(self.root)
         except OSError as problem:
             raise ConfigError(f"cannot write the run folder {self.root}: {problem.strerror}") from None
 
@@ -118,10 +119,10 @@ class RunFolder:
 
     def require(self) -> None:
         """Raise TrainingError if the run's folder has gone: nobody could go on with what is written into a new one."""
-        if not self.config.is_file() or (self.identity and identity(self.root) != self.identity):
+        if not self.config.is_file() or (self.identity and folder_identity(self.root) != self.identity):
             raise TrainingError(f"the run folder {self.root} has vanished; put it back and go on with --resume")
 
-    def sweep(self) -> None:
+    def remove_partial(self) -> None:
         """Remove what kills left of files that were being written; for whoever holds the folder."""
         for path in (self.config, self.metrics, self.latest, self.best, self.model, self.problem):
             for leftover in self.root.glob(f".{path.name}.*"):
@@ -160,7 +161,7 @@ class RunFolder:
         return [*aside, *([self.metrics] if self.metrics.is_file() else [])]
 
 
-def identity(folder: Path) -> tuple[int, int]:
+def folder_identity(folder: Path) -> tuple[int, int]:
     """What tells a folder from another one that takes its name: its disk and its number there."""
     facts = folder.stat()
     return facts.st_dev, facts.st_ino
@@ -182,27 +183,3 @@ def read_lines(path: Path) -> Metrics:
         if isinstance(values.get("step"), int):
             lines.append(values)
     return lines
-
-
-class Pointer(BaseModel):
-    """What `latest` or `best` says: the checkpoint, its step, why it is this one, and its score."""
-
-    checkpoint: str = ""
-    step: int | None = None
-    why: str = UNKNOWN
-    score: float | None = None
-
-
-def read_pointer(path: Path) -> Pointer:
-    """What a pointer says; nothing if it is not there or cannot be read."""
-    try:
-        return Pointer.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return Pointer()
-
-
-def pointed_at(pointer: Path) -> Path | None:
-    """The checkpoint that `latest` or `best` names; None if it names none that is there."""
-    name = read_pointer(pointer).checkpoint
-    place = pointer.parent / name
-    return place if name and place.is_dir() else None

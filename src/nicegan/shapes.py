@@ -1,6 +1,9 @@
 """The shape legend. n images of h x w pixels; c channels; a latent is h' x w' = h/4 x w/4 in the paper's networks."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
@@ -9,23 +12,19 @@ Scalar = Float[Tensor, ""]
 Image = Float[Tensor, "n 3 h w"]  # RGB in [-1, 1]
 Features = Float[Tensor, "n c h_map w_map"]
 Latent = Float[Tensor, "n c h_latent w_latent"]
+Heat = Float[Tensor, "n 1 h w"]  # in [0, 1]
 Terms = dict[str, Scalar]  # named, weighted loss terms
+Logits = dict[str, Tensor]  # what each head of a discriminator says of n images: maps (n, 1, h', w') or (n, k)
+DomainName = Literal["A", "B"]
+OTHER: Mapping[str, DomainName] = {"A": "B", "B": "A"}
 
 
-class Verdict(NamedTuple):
-    """What a discriminator says of n images: least-squares logits, 1 for real, 0 for drawn. None: no such head."""
+class Batch(NamedTuple):
+    """Unpaired images of both domains."""
 
-    cam: Float[Tensor, "n 1"] | None = None
-    local: Float[Tensor, "n 1 h_local w_local"] | None = None
-    global_: Float[Tensor, "n 1 h_global w_global"] | None = None
+    a: Image
+    b: Image
 
-    def heads(self) -> dict[str, Tensor]:
-        """The logits of the heads there are, by the field's name without its underscore."""
-        return {name.rstrip("_"): logits for name, logits in self._asdict().items() if logits is not None}
-
-
-class Reading(NamedTuple):
-    """One look at images: where they lie in the shared latent space, and what the discriminator says of them."""
-
-    latent: Latent
-    verdict: Verdict
+    def parts(self, count: int) -> list[Batch]:
+        """Return the batch in `count` parts, to be worked on one after the other."""
+        return [Batch(a, b) for a, b in zip(self.a.chunk(count), self.b.chunk(count), strict=True)]

@@ -11,9 +11,9 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from nicegan import cli
-from nicegan.config import RunConfig
-from nicegan.training.loop import Outcome, train
+from nicegan.run_config import RunConfig
 from nicegan.training.state import TrainingState
+from nicegan.training.trainer import Outcome, train
 
 NETWORK = ["--network.base-channels", "4", "--network.blocks", "1", "--image-size", "48", "--device", "cpu"]
 SWITCHES = ["--switches", "encoder=reused,independent", "encoder-trained-by=discriminator", "--seeds", "1"]
@@ -45,7 +45,7 @@ def test_stopped_and_given_again(
         return train(config, folder, console, stop_in_the_second_run)
 
     with monkeypatch.context() as patch:
-        patch.setattr("nicegan.recipes.ablation.train", stopping)
+        patch.setattr("nicegan.ablation.runner.train", stopping)
         assert ablate(dataset, out) == 143
     assert "the ablation goes on when its command is given again" in capsys.readouterr().err
     assert json.loads((out / NAMES[1] / "seed-0" / "latest").read_text())["step"] == 1

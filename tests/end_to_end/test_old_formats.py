@@ -10,7 +10,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 import nicegan
-from nicegan.data.scenes import write_demo_data
+from nicegan.data.synthetic import write_demo_data
 from nicegan.run_folder import RunFolder
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

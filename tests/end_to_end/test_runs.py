@@ -18,9 +18,9 @@ from tests.conftest import write_images
 from tests.tars import write_tar
 
 import nicegan
-from nicegan.config import RunConfig
 from nicegan.data.folders import read_image
 from nicegan.model_file import load_model
+from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
 from nicegan.training.state import TrainingState
 
@@ -68,7 +68,7 @@ def test_a_run_cut_anywhere_is_the_same_run(tiny_run: RunConfig, tmp_path: Path)
     assert [line["step"] for line in timeless(whole) if "learning_rate" in line] == [1, 2, 3, 4, 5, 6]
     assert (whole / "best").read_text() == (cut / "best").read_text()
     models = [load_model(run / "model.safetensors") for run in (whole, cut)]
-    assert models[0].card == models[1].card
+    assert models[0].spec == models[1].spec
     pairs = zip(models[0].paths.state_dict().values(), models[1].paths.state_dict().values(), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
 
@@ -118,7 +118,7 @@ def test_the_run_folder_holds_what_the_readme_promises(tiny_run: RunConfig, tmp_
     description = json.loads((run / "config.json").read_text())
     assert RunConfig.model_validate(description["config"]) == tiny_run
     assert set(description["versions"]) == {"python", "nicegan", "torch", "numpy", "pillow"}
-    assert nicegan.load(run, "cpu").card.step == best["step"]
+    assert nicegan.load(run, "cpu").spec.step == best["step"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

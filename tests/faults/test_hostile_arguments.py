@@ -19,13 +19,14 @@ from nicegan.cli.import_ import ImportArguments
 from nicegan.cli.report import ReportArguments
 from nicegan.cli.train import TrainArguments
 from nicegan.cli.translate import TranslateArguments
-from nicegan.config import LossConfig, NetworkConfig, OptimizerConfig
+from nicegan.config import OptimizerConfig
+from nicegan.methods.nicegan.config import NiceGANLoss, NiceGANNetwork
 
 KINDS = (
     *(TrainArguments, TranslateArguments, LatentArguments, HeatmapArguments),
     *(EvaluateArguments, ReportArguments, ImportArguments, AblateArguments),
 )
-PARTS = {"network": NetworkConfig, "loss": LossConfig, "optimizer": OptimizerConfig}
+PARTS = {"network": NiceGANNetwork, "loss": NiceGANLoss, "optimizer": OptimizerConfig}
 NAMES = {name for kind in KINDS for name in kind.model_fields}
 NAMES |= {f"{part}.{name}" for part, kind in PARTS.items() for name in kind.model_fields}
 FLAGS = [

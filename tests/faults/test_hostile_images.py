@@ -189,12 +189,12 @@ Break = Callable[[Path], object]
 def test_hostile_model_files_get_one_line(tmp_path: Path, dataset: Path, damage: Break) -> None:
     import nicegan
     from nicegan.errors import CheckpointError
-    from nicegan.methods.build import build_translation_paths
-    from nicegan.model_file import ModelCard, save_model
+    from nicegan.methods.nicegan.build import build_translation_paths
+    from nicegan.model_file import ModelSpec, save_model
     from nicegan.recipes import recipe
 
     config = recipe("nicegan-tiny", network={"base_channels": 4, "blocks": 1, "depth": 6})
-    card = ModelCard(network=config.network, image_size=config.size, step=0, origin="test")
+    card = ModelSpec(network=config.network, image_size=config.size, step=0, origin="test")
     model = tmp_path / "model.safetensors"
     save_model(model, card, build_translation_paths(config.network, config.size))
     nicegan.load(model, "cpu")

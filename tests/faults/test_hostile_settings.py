@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from tests.faults.test_kills import SEED
 
-from nicegan.config import RunConfig
 from nicegan.errors import ConfigError
-from nicegan.methods.build import build_method
+from nicegan.methods.nicegan.build import build_method
 from nicegan.recipes import recipe
+from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
 
 TRIED = settings(

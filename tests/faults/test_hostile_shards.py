@@ -15,10 +15,10 @@ from tests.end_to_end.test_runs import TINY
 from tests.faults.test_hostile_images import bomb, encoded, nicegan_within_limits
 from tests.tars import write_tar
 
-from nicegan.config import RunConfig
-from nicegan.data import shards
+from nicegan.data import tar as shards
+from nicegan.data.training_data import TrainingData
 from nicegan.errors import DataError
-from nicegan.training.data import TrainingData
+from nicegan.run_config import RunConfig
 
 SEED = int(os.environ.get("NICEGAN_KILL_SEED", "0"))
 NUM_IMAGES = 12

@@ -19,8 +19,8 @@ import torch
 from safetensors.torch import load_file
 from tests.end_to_end.test_runs import ONE_THREAD, TINY, assert_same_checkpoint, command, timeless
 
+from nicegan.checkpoint import pointed_at
 from nicegan.run_folder import RunFolder
-from nicegan.training.state import pointed_at
 
 NUM_KILLS = int(os.environ.get("NICEGAN_KILLS", "3"))
 SEED = int(os.environ.get("NICEGAN_KILL_SEED", "0"))
@@ -182,7 +182,7 @@ def test_a_second_signal_stops_at_once(dataset: Path, tmp_path: Path) -> None:
     """The first asks to save, which here never ends."""
     run = tmp_path / "run"
     stuck = (
-        "import sys, time\nfrom nicegan.training import keeper\n"
+        "import sys, time\nfrom nicegan.training import checkpoint_manager as keeper\n"
         "keeper.save_checkpoint = lambda *_: (print('saving', flush=True), time.sleep(60))\n"
         "from nicegan.cli import main\nmain(sys.argv[1:])"
     )

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 from tests.end_to_end.test_runs import ONE_THREAD
 
-from nicegan.config import RunConfig
-from nicegan.training.loop import Run
+from nicegan.run_config import RunConfig
+from nicegan.training.trainer import Run
 
 WARM_UP = 40
 STEPS = 2000 if "NICEGAN_THOROUGH" in os.environ else 100
@@ -26,8 +26,8 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from nicegan.config import RunConfig
-from nicegan.machine import process_bytes
-from nicegan.training.loop import Run
+from nicegan.device import process_bytes
+from nicegan.training.trainer import Run
 
 config, out = RunConfig.model_validate_json(sys.argv[1]), Path(sys.argv[2])
 warm_up, num_steps, num_leaky = map(int, sys.argv[3:])

@@ -16,8 +16,8 @@ from tests.conftest import write_images
 from tests.end_to_end.test_runs import ONE_THREAD, TINY, nicegan_command, timeless
 from tests.feature_networks import write_network
 
-from nicegan.methods.build import build_translation_paths
-from nicegan.model_file import ModelCard, save_model
+from nicegan.methods.nicegan.build import build_translation_paths
+from nicegan.model_file import ModelSpec, save_model
 from nicegan.recipes import recipe
 from nicegan.run_folder import RunFolder
 
@@ -31,15 +31,15 @@ import torch
 from rich.console import Console
 from safetensors.torch import save_file
 from nicegan.methods.base import Batch
-from nicegan.processes import joined
+from nicegan.distributed import joined
 from nicegan.run_folder import RunFolder
-from nicegan.training.loop import Run
+from nicegan.training.trainer import Run
 
 torch.set_default_dtype(torch.float64)
 config, out = RunFolder(Path(sys.argv[1])).read_config(), Path(sys.argv[2])
 config = config.model_copy(update=dict(batch_size=int(sys.argv[3]), accumulate=int(sys.argv[4])))
-with joined() as team:
-    run = Run(config, out / "run", Console(quiet=True), team)
+with joined() as processes:
+    run = Run(config, out / "run", Console(quiet=True), processes)
     found = {}
     for phase, optimizer in zip(run.state.method.phases, run.state.optimizers, strict=True):
         def keep(*_, phase=phase):
@@ -47,7 +47,7 @@ with joined() as team:
         optimizer.register_step_pre_hook(keep)
     images = run.data.batch(0, run.machine.device)
     run.stepper(Batch(*(side.double() for side in images)))
-    if team.is_first:
+    if processes.is_first:
         save_file(found, out / "gradients.safetensors")
 """
 
@@ -146,7 +146,7 @@ def test_a_killed_worker_is_started_again_from_the_last_checkpoint(dataset: Path
 ATTEMPT = """
 import os, sys, time
 from pathlib import Path
-from nicegan.processes import joined
+from nicegan.distributed import joined
 
 there = Path(sys.argv[1])
 if os.environ["RANK"] == "0":
@@ -155,8 +155,8 @@ if os.environ["RANK"] == "0":
     time.sleep(1)
 else:
     there.touch()
-with joined() as team:
-    print(team.gathered(team.rank), flush=True)
+with joined() as processes:
+    print(processes.all_gather(processes.rank), flush=True)
     os._exit(0)  # without a goodbye, like one that was killed
 """
 
@@ -223,7 +223,7 @@ def write_model(path: Path) -> Path:
     """A tiny model that has learned nothing."""
     torch.manual_seed(0)
     config = recipe("nicegan-tiny", network={"base_channels": 4, "blocks": 1, "depth": 6})
-    card = ModelCard(network=config.network, image_size=config.size)
+    card = ModelSpec(network=config.network, image_size=config.size)
     save_model(path, card, build_translation_paths(config.network, config.size))
     return path
 

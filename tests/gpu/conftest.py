@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from nicegan.config import NetworkConfig, RunConfig
-from nicegan.machine import Machine, choose_machine
-from nicegan.methods.base import Batch
+from nicegan.device import Machine, set_up_machine
+from nicegan.methods.nicegan.config import NiceGANNetwork
+from nicegan.run_config import RunConfig
+from nicegan.shapes import Batch
 
-ON_GPU = NetworkConfig(base_channels=16, blocks=2, depth=6)
+ON_GPU = NiceGANNetwork(base_channels=16, blocks=2, depth=6)
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,7 @@ def config(tmp_path: Path) -> RunConfig:
 
 @pytest.fixture
 def machine() -> Machine:
-    return choose_machine("cuda", "float32")
+    return set_up_machine("cuda", "float32")
 
 
 def batches(count: int, size: int = 2, side: int = 64) -> list[Batch]:

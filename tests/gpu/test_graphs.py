@@ -8,15 +8,15 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from nicegan.config import RunConfig
-from nicegan.machine import Machine, choose_machine, make_deterministic
-from nicegan.methods import nicegan as nicegan_phases
-from nicegan.methods.base import Batch
+from nicegan.device import Machine, make_deterministic, set_up_machine
+from nicegan.methods.nicegan import phases as nicegan_phases
+from nicegan.run_config import RunConfig
+from nicegan.shapes import Batch
+from nicegan.training.finite import NotFinite
 from nicegan.training.graphs import CudaRecorder, RecordedUpdate, Update
-from nicegan.training.health import NotFinite
-from nicegan.training.loop import Run
-from nicegan.training.state import TrainingState, load_checkpoint, new_state, save_checkpoint
+from nicegan.training.state import TrainingState, load_state, new_state, save_checkpoint
 from nicegan.training.step import Stepper
+from nicegan.training.trainer import Run
 from tests.gpu.conftest import batches
 
 STEPS = 200 if os.environ.get("NICEGAN_THOROUGH") else 40
@@ -44,7 +44,7 @@ def assert_equal(one: TrainingState, other: TrainingState) -> None:
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_recorded_steps_equal_eager_ones(config: RunConfig, precision: str, accumulate: int) -> None:
     make_deterministic()
-    machine = choose_machine("cuda", precision)
+    machine = set_up_machine("cuda", precision)
     config = config.model_copy(update={"accumulate": accumulate})
     images = batches(STEPS)
     recorded, stepper = trained(config, machine, images)
@@ -75,7 +75,7 @@ def test_a_run_cut_in_two_equals_a_whole_one(config: RunConfig, machine: Machine
     stepper = Stepper(second, config, machine)
     for batch in batches(5, size=2):  # what was recorded before a restore must not be replayed after it
         stepper(batch)
-    load_checkpoint(checkpoint, second)
+    load_state(checkpoint, second)
     stepper.record_anew()
     for batch in images[7:]:
         stepper(batch)
@@ -163,7 +163,7 @@ def relative(one: Tensor, other: Tensor) -> float:
 
 def test_precisions_differ_as_much_as_their_digits(config: RunConfig) -> None:
     def terms(precision: str) -> Tensor:
-        machine = choose_machine("cuda", precision)
+        machine = set_up_machine("cuda", precision)
         stepper = Stepper(new_state(config, machine.device), config, machine)
         return torch.stack([term.float() for term in stepper(batches(1)[0]).values()])
 
@@ -178,7 +178,7 @@ def test_directions_side_by_side_equal_one_after_the_other(
     config: RunConfig, precision: str, cuda_graphs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_deterministic()
-    machine = choose_machine("cuda", precision)
+    machine = set_up_machine("cuda", precision)
     config = config.model_copy(update={"cuda_graphs": cuda_graphs})
     images = batches(STEPS)
     beside, _ = trained(config, machine, images)

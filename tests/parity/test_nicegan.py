@@ -10,10 +10,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from nicegan.export.published import load_published, renamed
-from nicegan.methods.base import Batch, Method, Phase, total
-from nicegan.methods.nicegan import DiscriminatorPhase, GeneratorPhase, LossWeights
-from nicegan.models.domain import translate
-from nicegan.models.encoder import heatmap
+from nicegan.methods.base import Method, Phase, total
+from nicegan.methods.nicegan.domain import translate
+from nicegan.methods.nicegan.encoder import heatmap
+from nicegan.methods.nicegan.phases import DiscriminatorPhase, GeneratorPhase, LossWeights
+from nicegan.shapes import Batch
 
 ROOT = Path(__file__).parents[2]
 OUTPUT_TOLERANCE = 1e-5
@@ -39,7 +40,7 @@ class Golden:
     def __init__(self, folder: Path) -> None:
         self.config = json.loads((folder / "config.json").read_text())
         self.expected = load_file(folder / "expected.safetensors")
-        self.card, self.method = load_published(folder / "params.pt")
+        self.spec, self.method = load_published(folder / "params.pt")
         self.batch = Batch(self.expected["real_A"], self.expected["real_B"])
         given = self.config["weights"]
         self.weights = LossWeights(given["adv"], given["cycle"], given["recon"])
@@ -93,7 +94,7 @@ def test_the_named_folder_holds_golden_numbers() -> None:
 
 
 def test_the_architecture_is_read_from_the_tensors(golden: Golden) -> None:
-    config, network = golden.config, golden.card.network
+    config, network = golden.config, golden.spec.network
     assert (network.base_channels, network.blocks, network.depth) == (config["ch"], config["n_res"], config["n_dis"])
     assert network.summary == ("pooled" if config["light"] else "flat")
 

@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests.conftest import TINY
 
-from nicegan.config import NetworkConfig
+from nicegan.device import process_bytes
 from nicegan.errors import CheckpointError
-from nicegan.machine import process_bytes
-from nicegan.methods.build import build_translation_paths
-from nicegan.model_file import ModelCard, load_model, read_card, save_model
+from nicegan.methods.nicegan.build import build_translation_paths
+from nicegan.methods.nicegan.config import NiceGANNetwork
+from nicegan.model_file import ModelSpec, load_model, read_spec, save_model
 
 SIZE = (48, 64)
 HEADER = {"format": "nicegan-model", "format_version": "1"}
@@ -29,15 +29,15 @@ def model(tmp_path: Path) -> Path:
     return written(tmp_path, TINY)
 
 
-def written(folder: Path, network: NetworkConfig) -> Path:
+def written(folder: Path, network: NiceGANNetwork) -> Path:
     path = folder / "model.safetensors"
-    save_model(path, ModelCard(network=network, image_size=SIZE), build_translation_paths(network, SIZE))
+    save_model(path, ModelSpec(network=network, image_size=SIZE), build_translation_paths(network, SIZE))
     return path
 
 
 def damage(path: Path, place: tuple[str | int, ...], value: Any) -> None:
     """Put another value in a card; the tensors stay."""
-    card = json.loads(read_card(path).model_dump_json())
+    card = json.loads(read_spec(path).model_dump_json())
     *outer, name = place
     inner = card
     for key in outer:
@@ -117,23 +117,23 @@ def test_a_card_with_something_else_for_a_number_names_the_place(model: Path, va
 
 @pytest.mark.parametrize("version", ["", "0", "2", "²", "-1", "1" * 5000])
 def test_another_format_version_is_refused(model: Path, version: str) -> None:
-    header = {**HEADER, "card": read_card(model).model_dump_json(), "format_version": version}
+    header = {**HEADER, "card": read_spec(model).model_dump_json(), "format_version": version}
     save_file(load_file(model), model, metadata=header)
     with pytest.raises(CheckpointError, match="install a newer nicegan"):
-        read_card(model)
+        read_spec(model)
 
 
 @pytest.mark.parametrize("card", [{}, {"card": ""}, {"card": "{"}, {"card": "[]"}, {"card": '{"a\\nb": 1}'}])
 def test_a_card_that_is_none_is_refused(model: Path, card: dict[str, str]) -> None:
     save_file(load_file(model), model, metadata={**HEADER, **card})
     with pytest.raises(CheckpointError, match="model card that cannot be used") as caught:
-        read_card(model)
+        read_spec(model)
     assert "\n" not in str(caught.value)
 
 
 def test_tensors_of_another_precision_are_read_in_the_networks_own(model: Path) -> None:
     stored = {name: tensor.half() for name, tensor in load_file(model).items()}
-    save_file(stored, model, metadata={**HEADER, "card": read_card(model).model_dump_json()})
+    save_file(stored, model, metadata={**HEADER, "card": read_spec(model).model_dump_json()})
     tensors = load_model(model).paths.state_dict()
     assert all(torch.equal(tensors[name], stored[name].float()) for name in stored)
 
@@ -146,7 +146,7 @@ def test_a_model_of_another_method_is_not_taken_for_ours(model: Path) -> None:
 
 @pytest.mark.parametrize("damage", [lambda t: t.mul(torch.nan), lambda t: t.int(), lambda t: t.bool()], ids=str)
 def test_numbers_that_are_none_are_refused(model: Path, damage: Callable[[torch.Tensor], torch.Tensor]) -> None:
-    header = {**HEADER, "card": read_card(model).model_dump_json()}
+    header = {**HEADER, "card": read_spec(model).model_dump_json()}
     tensors = load_file(model)
     last = sorted(tensors)[-1]
     save_file({**tensors, last: damage(tensors[last])}, model, metadata=header)

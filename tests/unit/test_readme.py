@@ -17,10 +17,11 @@ from nicegan.cli.import_ import ImportArguments
 from nicegan.cli.parse import parse
 from nicegan.cli.report import ReportArguments
 from nicegan.cli.translate import TranslateArguments
-from nicegan.config import NetworkConfig, RunConfig
-from nicegan.methods.build import build_method, build_translation_paths
-from nicegan.model_file import ModelCard, save_model
+from nicegan.methods.nicegan.build import build_method, build_translation_paths
+from nicegan.methods.nicegan.config import NiceGANNetwork
+from nicegan.model_file import ModelSpec, save_model
 from nicegan.recipes import RECIPES
+from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
@@ -79,7 +80,7 @@ def test_every_recipe_and_its_size_is_in_the_readme() -> None:
 def test_every_ablation_flag_is_in_the_guide() -> None:
     guide = (ROOT / "docs/training.md").read_text()
     switches = {"encoder", "attention", "classifiers", "encoder_trained_by", "shared_layers", "summary"}
-    assert switches <= set(NetworkConfig.model_fields)
+    assert switches <= set(NiceGANNetwork.model_fields)
     for switch in switches:
         assert f"`--network.{switch.replace('_', '-')}`" in guide
 
@@ -106,7 +107,7 @@ def test_there_are_programs_to_check() -> None:
 
 def test_the_program_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    card = ModelCard(network=TINY, image_size=(64, 64))
+    card = ModelSpec(network=TINY, image_size=(64, 64))
     Path("runs/mine").mkdir(parents=True)
     save_model(Path("runs/mine/model.safetensors"), card, build_translation_paths(TINY, (64, 64)))
     write_images(tmp_path, 1, (70, 61))[0].rename("holiday.jpg")

@@ -1,10 +1,10 @@
-"""What the discriminators look at, laid over the image.
+"""Where the encoders and the discriminators look, laid over the image.
 
-* *attention*: the latent summed over its channels, as the paper draws it, by the encoder that translates.
-* *looks*: what a patch head looks at, |d (sum of the head's logits) / d pixel|, summed over the colours and smoothed.
-  This is the head's own first-order sensitivity, exact for this image, through all of its layers; a map made of the
-  features alone would show where they are large, not what the logits depend on.
-* *verdict*: what the head says there, its logits where their patches lie; 0 is drawn and 1 is real.
+* *attention*: where the encoder that translates looks, for methods that can say it.
+* *looks*: what a head whose logits are maps looks at, |d (sum of its logits) / d pixel|, summed over the colours and
+  smoothed. This is the head's own first-order sensitivity, exact for this image, through all of its layers; a map made
+  of the features alone would show where they are large, not what the logits depend on.
+* *logits*: what the head says there, where its patches lie; 0 is fake and 1 is real.
 
 Attention and looks are spread over each image's own range, so they say where, not how much. The heads are the
 checkpoint's, as they were trained; encoders and translations are the model's, which are averages over the last steps.
@@ -13,7 +13,7 @@ checkpoint's, as they were trained; encoders and translations are the model's, w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,25 +24,26 @@ from PIL import Image as PILImage
 from torch import Tensor
 
 from nicegan.analysis.images import DomainImages, chosen_images, open_model
-from nicegan.analysis.judges import judging_checkpoint, load_discriminators
+from nicegan.checkpoint import best_or_latest, load_weights
 from nicegan.data.augment import to_pixels
 from nicegan.data.cache import Progress
 from nicegan.data.places import Dataset
-from nicegan.machine import Machine
+from nicegan.device import Machine
+from nicegan.methods.base import HasHeatmap
 from nicegan.model_file import Model
-from nicegan.models.discriminator import PATCH_HEADS, Discriminator
-from nicegan.models.domain import OTHER, TranslationPath
-from nicegan.models.encoder import spread_heatmap, to_unit_range
-from nicegan.shapes import Image
+from nicegan.nn.heat import to_unit_range
+from nicegan.run_folder import RunFolder
+from nicegan.shapes import OTHER, DomainName, Heat, Image, Logits
 from nicegan.sheets import Group, draw_sheet, overlaid
 
-Heat = Float[Tensor, "n 1 h w"]  # in [0, 1]
+Discriminator = Callable[[Image], Logits]
 Views = dict[str, Image]  # column -> (n, 3, h, w) in [-1, 1]; the first column is the image itself
 
+LOOKS = " looks"  # behind a head's name: the name of a column
 BATCH = 4  # images looked at together
 LONGEST_STEM = 200  # bytes of a file's name; disks take 255, and suffixes follow
 SMOOTHING = 0.02  # deviation of the Gaussian over the gradient, as a share of the image's smaller side
-VERDICT_COLOURS = "BrBG"  # brown 0, white 1/2, teal 1: told apart by colour-blind people
+LOGIT_COLOURS = "BrBG"  # brown 0, white 1/2, teal 1: for colour-blind people too
 
 
 class DomainHeatmaps(NamedTuple):
@@ -50,19 +51,19 @@ class DomainHeatmaps(NamedTuple):
 
     names: list[str]
     real: Views
-    drawn: Views
+    fake: Views
 
 
 class Heatmaps(NamedTuple):
-    """Both domains ("A", "B"). `heads` are the patch heads that are drawn; none where only the attention can be."""
+    """Both domains ("A", "B"). `heads` are those that are drawn; none where only the attention can be."""
 
-    domains: dict[str, DomainHeatmaps]
+    domains: dict[DomainName, DomainHeatmaps]
     heads: tuple[str, ...]
     checkpoint: Path | None
 
 
 def draw_heatmaps(
-    place: Path,
+    path: Path,
     dataset: Dataset,
     machine: Machine,
     *,
@@ -72,7 +73,7 @@ def draw_heatmaps(
     """Look at at most `count` images of each domain.
 
     Args:
-        place: a run folder, or a model file, of which only the attention can be shown.
+        path: a run folder, or a model file, of which only the attention can be shown.
         dataset: its test images are taken, or its training images where it has none.
         progress: told how many of how many images are done.
 
@@ -80,63 +81,80 @@ def draw_heatmaps(
         CheckpointError: no model, or one that cannot be analysed, or a broken checkpoint.
         DataError: images that cannot be read.
     """
-    model = open_model(place, machine)
-    images = chosen_images(dataset, model.card.image_size, count)
-    checkpoint = judging_checkpoint(place)
-    judges = load_discriminators(place, checkpoint, machine) if checkpoint else {}
-    heads = tuple(head for head in PATCH_HEADS if judges and head in model.card.network.classifiers)
+    model = open_model(path, machine)
+    images = chosen_images(dataset, model.spec.image_size, count)
+    checkpoint = best_or_latest(path)
+    discriminators = load_discriminators(path, checkpoint, machine) if checkpoint else {}
     total, done = sum(len(side.names) for side in images.values()), 0
     domains = {}
     for domain, side in images.items():
         parts = []
         for few in side.images.split(BATCH):
-            parts.append(seen(model, judges if heads else {}, domain, few.to(machine.device)))
+            parts.append(seen(model, discriminators, domain, few.to(machine.device)))
             done += len(few)
             progress(done, total)
         domains[domain] = joined(side, parts)
+    heads = tuple(name.removesuffix(LOOKS) for name in domains["A"].real if name.endswith(LOOKS))
     return Heatmaps(domains, heads, checkpoint)
 
 
-def seen(model: Model, judges: dict[str, Discriminator], domain: str, image: Image) -> tuple[Views, Views]:
-    """The views of some images of a domain, and of their translations; on the CPU."""
-    here, there = model.paths[domain], model.paths[OTHER[domain]]
+def load_discriminators(root: Path, checkpoint: Path, machine: Machine) -> dict[DomainName, Discriminator]:
+    """Return the discriminators of a run as they were trained (not averaged), on the machine's device and frozen.
+
+    Raises:
+        ConfigError: the run's config.json cannot be read.
+        CheckpointError: the checkpoint cannot be read, or holds other networks than config.json says.
+    """
+    config = RunFolder(root).read_config()
+    method = config.method.build(config.size)
+    load_weights(checkpoint, method)
+    method.to(machine.device).eval().requires_grad_(False)  # noqa: FBT003
+    return method.discriminators()
+
+
+def seen(
+    model: Model, discriminators: dict[DomainName, Discriminator], domain: DomainName, image: Image
+) -> tuple[Views, Views]:
+    """Return the views of some images of a domain, and of their translations; on the CPU."""
+    other = OTHER[domain]
     with torch.no_grad():
-        translation = there.generator(here.encoder(image))
+        translation = model.networks.translate(image, other)
     return (
-        {"image": image.cpu()} | views(here, judges.get(domain), image),
-        {"translation": translation.cpu()} | views(there, judges.get(OTHER[domain]), translation),
+        {"image": image.cpu()} | views(model, domain, discriminators.get(domain), image),
+        {"translation": translation.cpu()} | views(model, other, discriminators.get(other), translation),
     )
 
 
-def views(path: TranslationPath, judge: Discriminator | None, image: Image) -> Views:
-    """The overlays of images that one domain's networks look at."""
-    size = (image.shape[2], image.shape[3])
-    with torch.no_grad():
-        overlays = {"attention": overlaid(spread_heatmap(path.encoder(image), size), image).cpu()}
-    for head, sight in ({} if judge is None else sights(judge, image)).items():
-        overlays[f"{head} looks"] = overlaid(sight.looks, image).cpu()
-        overlays[f"{head} verdict"] = overlaid(sight.verdict, image, VERDICT_COLOURS).cpu()
+def views(model: Model, domain: DomainName, discriminator: Discriminator | None, image: Image) -> Views:
+    """Return the overlays of images that one domain's networks look at."""
+    overlays: Views = {}
+    if isinstance(model.networks, HasHeatmap):
+        with torch.no_grad():
+            overlays["attention"] = overlaid(model.networks.heatmap(image, domain), image).cpu()
+    for head, sight in ({} if discriminator is None else sights(discriminator, image)).items():
+        overlays[f"{head}{LOOKS}"] = overlaid(sight.looks, image).cpu()
+        overlays[f"{head} logits"] = overlaid(sight.logits, image, LOGIT_COLOURS).cpu()
     return overlays
 
 
 class Sight(NamedTuple):
-    """What a patch head looks at, and what it says there."""
+    """What a head looks at, and what it says there."""
 
     looks: Heat
-    verdict: Heat
+    logits: Heat
 
 
-def sights(judge: Discriminator, image: Image) -> dict[str, Sight]:
-    """The sight of each patch head there is, at the image's size."""
+def sights(discriminator: Discriminator, image: Image) -> dict[str, Sight]:
+    """Return the sight of each head whose logits are maps, at the image's size."""
     image = image.detach().clone().requires_grad_()
-    heads = judge(image).heads()
     found = {}
-    for head in (head for head in PATCH_HEADS if head in heads):
-        logits = heads[head]
+    for head, logits in discriminator(image).items():
+        if logits.ndim != 4:
+            continue
         (gradient,) = torch.autograd.grad(logits.sum(), image, retain_graph=True)
         looks = to_unit_range(smoothed(gradient.abs().sum(dim=1, keepdim=True)))
-        verdict = placed(logits.detach(), (image.shape[2], image.shape[3])).clamp(0, 1)
-        found[head] = Sight(looks, verdict)
+        said = placed(logits.detach(), (image.shape[2], image.shape[3])).clamp(0, 1)
+        found[head] = Sight(looks, said)
     return found
 
 
@@ -160,23 +178,23 @@ def smoothed(heat: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 1 h w"]:
 
 def joined(side: DomainImages, parts: list[tuple[Views, Views]]) -> DomainHeatmaps:
     """The batches' views as one."""
-    real, drawn = ({name: torch.cat([part[i][name] for part in parts]) for name in parts[0][i]} for i in (0, 1))
-    return DomainHeatmaps(side.names, real, drawn)
+    real, fake = ({name: torch.cat([part[i][name] for part in parts]) for name in parts[0][i]} for i in (0, 1))
+    return DomainHeatmaps(side.names, real, fake)
 
 
-def heatmap_sheet(heatmaps: Heatmaps, domain: str) -> PILImage.Image:
+def heatmap_sheet(heatmaps: Heatmaps, domain: DomainName) -> PILImage.Image:
     """The sheet of one domain: the images and what is seen in them, and beside it the same of their translations."""
     seen_here, other = heatmaps.domains[domain], OTHER[domain]
-    legend = "; verdict: brown drawn, teal real" if heatmaps.heads else ""
+    legend = "; logits: brown fake, teal real" if heatmaps.heads else ""
     titles = {f"{domain}, as the networks of {domain} see it{legend}": seen_here.real}
-    titles[f"drawn as {other}, as those of {other} see it"] = seen_here.drawn
+    titles[f"translated to {other}, as those of {other} see it"] = seen_here.fake
     return draw_sheet(
         [Group(title, {name: to_pixels(tiles) for name, tiles in columns.items()}) for title, columns in titles.items()]
     )
 
 
 def single_files(heatmaps: DomainHeatmaps) -> Iterator[tuple[str, PILImage.Image]]:
-    """A domain's real images one by one: NAME.png (attention), NAME_local.png (looks), NAME_local_verdict.png ..."""
+    """A domain's real images one by one: NAME.png (attention), NAME_local.png (looks), NAME_local_logits.png ..."""
     suffixes = {name: file_suffix(name) for name in heatmaps.real if name != "image"}
     for row, stem in enumerate(unique_stems(heatmaps.names, list(suffixes.values()))):
         for name, suffix in suffixes.items():
@@ -185,7 +203,7 @@ def single_files(heatmaps: DomainHeatmaps) -> Iterator[tuple[str, PILImage.Image
 
 
 def file_suffix(column: str) -> str:
-    """What stands behind an image's name: "" for attention, "_local" for "local looks", "_local_verdict"."""
+    """What stands behind an image's name: "" for attention, "_local" for "local looks", "_local_logits"."""
     return "" if column == "attention" else f"_{column.removesuffix(' looks').replace(' ', '_')}"
 
 

@@ -10,15 +10,13 @@ import torch
 
 from nicegan.data.augment import to_network
 from nicegan.data.cache import open_images
+from nicegan.data.dataset import first_drawn
 from nicegan.data.folders import evenly_chosen, listing
 from nicegan.data.places import Dataset, Files, Place
-from nicegan.data.sources import first_drawn
+from nicegan.device import Machine
 from nicegan.errors import DataError
-from nicegan.machine import Machine
 from nicegan.model_file import Model, find_model, load_model
-from nicegan.shapes import Image
-
-ENCODERS = {"reused": "NICE", "independent": "independent encoder"}
+from nicegan.shapes import DomainName, Image
 
 
 class DomainImages(NamedTuple):
@@ -28,7 +26,7 @@ class DomainImages(NamedTuple):
     names: list[str]
 
 
-def chosen_images(dataset: Dataset, size: tuple[int, int], count: int) -> dict[str, DomainImages]:
+def chosen_images(dataset: Dataset, size: tuple[int, int], count: int) -> dict[DomainName, DomainImages]:
     """At most `count` test images of each domain ("A", "B"), evenly chosen; training images where there are none.
 
     Args:
@@ -37,7 +35,7 @@ def chosen_images(dataset: Dataset, size: tuple[int, int], count: int) -> dict[s
     Raises:
         DataError: images that cannot be read; all are listed.
     """
-    wanted = {"A": dataset.test_a or dataset.train_a, "B": dataset.test_b or dataset.train_b}
+    wanted: dict[DomainName, Place] = {"A": dataset.test_a or dataset.train_a, "B": dataset.test_b or dataset.train_b}
     return {domain: _chosen(place, size, count) for domain, place in wanted.items()}
 
 
@@ -56,17 +54,17 @@ def _chosen(place: Place, size: tuple[int, int], count: int) -> DomainImages:
     return DomainImages(to_network(torch.from_numpy(np.array(pixels))), names)
 
 
-def open_model(place: Path, machine: Machine) -> Model:
+def open_model(path: Path, machine: Machine) -> Model:
     """The model of a run folder, or of a model file, on the machine's device and frozen.
 
     Raises:
         CheckpointError: there is no model, or it cannot be read.
     """
-    model = load_model(find_model(place))
-    model.paths.to(machine.device).eval().requires_grad_(False)  # noqa: FBT003
+    model = load_model(find_model(path))
+    model.networks.to(machine.device).eval().requires_grad_(False)  # noqa: FBT003
     return model
 
 
-def model_name(place: Path) -> str:
+def model_name(path: Path) -> str:
     """What to call a model in a picture: the end of its path."""
-    return "/".join(place.parts[-2:])
+    return "/".join(path.parts[-2:])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from PIL import Image as PILImage
 
-from nicegan.analysis.images import ENCODERS, DomainImages, model_name
+from nicegan.analysis.images import DomainImages, model_name
 from nicegan.analysis.latents import NUM_PERMUTATIONS, LatentAnalysis
 from nicegan.data.augment import to_pixels
 from nicegan.data.folders import evenly_chosen
@@ -65,9 +65,9 @@ def draw_panel(axes: Axes, analysis: LatentAnalysis) -> None:
 
 def panel_title(analysis: LatentAnalysis) -> str:
     """What the encoder is, which model it is, how far apart the domains are."""
-    encoder = ENCODERS[analysis.card.network.encoder]
+    encoder = analysis.spec.method.encoder_name()
     figures = f"MMD {analysis.mmd:.3f}, p = {analysis.test.p_value:.3f} ({NUM_PERMUTATIONS:,} permutations)"
-    name = textwrap.wrap(f"{encoder}: {model_name(analysis.place)}, step {analysis.card.step:,}", TITLE_WIDTH)
+    name = textwrap.wrap(f"{encoder}: {model_name(analysis.path)}, step {analysis.spec.step:,}", TITLE_WIDTH)
     return "\n".join([*name, figures])
 
 
@@ -80,7 +80,7 @@ def neighbour_sheet(analysis: LatentAnalysis) -> PILImage.Image:
     """One model's neighbours: A to B on the left, B to A on the right."""
     a, b = analysis.images["A"], analysis.images["B"]
     groups = [neighbour_columns(a, b, analysis.nearest["A"]), neighbour_columns(b, a, analysis.nearest["B"])]
-    encoder = f"{ENCODERS[analysis.card.network.encoder]}: {model_name(analysis.place)}"
+    encoder = f"{analysis.spec.method.encoder_name()}: {model_name(analysis.path)}"
     titles = (
         f"{encoder}. Images of A, and the nearest of B by Euclidean distance",
         "Images of B, and the nearest of A",

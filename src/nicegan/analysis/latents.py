@@ -21,14 +21,14 @@ from torch import Tensor
 from nicegan.analysis.images import DomainImages, chosen_images, open_model
 from nicegan.data.cache import Progress
 from nicegan.data.places import Dataset
+from nicegan.device import Machine
 from nicegan.errors import DataError
-from nicegan.machine import Machine
+from nicegan.methods.base import TranslationModel
 from nicegan.metrics.components import principal_components
 from nicegan.metrics.mmd import PermutationTest, gaussian_kernel, median_distance, permutation_test
 from nicegan.metrics.neighbours import Mixing, Nearest, mixing, nearest
-from nicegan.model_file import ModelCard
-from nicegan.models.encoder import Encoder
-from nicegan.shapes import Latent
+from nicegan.model_file import ModelSpec
+from nicegan.shapes import DomainName, Latent
 
 NUM_COMPONENTS = 50
 PERPLEXITY = 30.0
@@ -43,9 +43,9 @@ BANDWIDTH = "median Euclidean distance of the latents of both domains together"
 class LatentAnalysis(NamedTuple):
     """What one model makes of both domains. All points are (n, k), the latents of A first."""
 
-    place: Path
-    card: ModelCard
-    images: dict[str, DomainImages]
+    path: Path
+    spec: ModelSpec
+    images: dict[DomainName, DomainImages]
     latent_shape: tuple[int, ...]
     points: Float[Tensor, "n k"]
     variance_kept: float
@@ -69,10 +69,11 @@ class LatentAnalysis(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "model": str(self.place),
-            "encoder": self.card.network.encoder,
-            "step": self.card.step,
-            "image_size": list(self.card.image_size),
+            "model": str(self.path),
+            "method": self.spec.method.name,
+            "encoder": self.spec.method.encoder_name(),
+            "step": self.spec.step,
+            "image_size": list(self.spec.image_size),
             "images": {domain: len(side.names) for domain, side in self.images.items()},
             "latent_shape": list(self.latent_shape),
             "components": self.points.shape[1],
@@ -87,7 +88,7 @@ class LatentAnalysis(NamedTuple):
 
 
 def analyse_latents(  # noqa: PLR0913
-    place: Path,
+    path: Path,
     dataset: Dataset,
     machine: Machine,
     *,
@@ -98,7 +99,7 @@ def analyse_latents(  # noqa: PLR0913
     """Look at the latents of at most `count` images of each domain.
 
     Args:
-        place: a run folder or a model file.
+        path: a run folder or a model file.
         dataset: its test images are taken, or its training images where it has none.
         seed: of the permutations and of t-SNE.
         progress: told how many of how many images are encoded.
@@ -107,17 +108,17 @@ def analyse_latents(  # noqa: PLR0913
         CheckpointError: no model, or one that cannot be analysed.
         DataError: images that cannot be read, too few of them, or all with one latent.
     """
-    model = open_model(place, machine)
-    images = chosen_images(dataset, model.card.image_size, count)
+    model = open_model(path, machine)
+    images = chosen_images(dataset, model.spec.image_size, count)
     for domain, side in images.items():
         if len(side.names) < SMALLEST_COUNT:
             raise DataError(f"domain {domain} has {len(side.names)} image: a distance of domains needs two or more")
-    latents = encoded(images, {domain: model.paths[domain].encoder for domain in images}, machine, progress)
-    return compared(place, model.card, images, latents, seed)
+    latents = encoded(images, model.networks, machine, progress)
+    return compared(path, model.spec, images, latents, seed)
 
 
 def compared(
-    place: Path, card: ModelCard, images: dict[str, DomainImages], latents: Latent, seed: int
+    path: Path, spec: ModelSpec, images: dict[DomainName, DomainImages], latents: Latent, seed: int
 ) -> LatentAnalysis:
     """The analysis of these latents, those of A first."""
     components = principal_components(latents.flatten(1), NUM_COMPONENTS)
@@ -128,8 +129,8 @@ def compared(
     perplexity = fitting_perplexity(len(points))
     a, b = points[:num_first], points[num_first:]
     return LatentAnalysis(
-        place=place,
-        card=card,
+        path=path,
+        spec=spec,
         images=images,
         latent_shape=tuple(latents.shape[1:]),
         points=points,
@@ -145,7 +146,7 @@ def compared(
 
 @torch.no_grad()
 def encoded(
-    images: dict[str, DomainImages], encoders: dict[str, Encoder], machine: Machine, progress: Progress
+    images: dict[DomainName, DomainImages], networks: TranslationModel, machine: Machine, progress: Progress
 ) -> Latent:
     """The latents of all images on the CPU, each domain's by its own encoder."""
     total = sum(len(side.names) for side in images.values())
@@ -153,7 +154,7 @@ def encoded(
     for domain, side in images.items():
         for few in side.images.split(BATCH):
             with machine.autocast():
-                latents += encoders[domain](few.to(machine.device)).float().cpu()
+                latents += networks.encode(few.to(machine.device), domain).float().cpu()
             progress(len(latents), total)
     return torch.stack(latents)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from nicegan.methods.base import Fakes
+from nicegan.run_config import RunConfig
+from nicegan.shapes import Batch
 
 
 class Kept(NamedTuple):
@@ -38,6 +43,38 @@ def kept_bytes(step: Callable[[], object], modules: Iterable[nn.Module]) -> Kept
         step()
     copies = sum(size for size, is_copy in seen.values() if is_copy)
     return Kept(sum(size for size, _ in seen.values()) - copies, copies)
+
+
+class Convolution(NamedTuple):
+    """A convolution without padding: shapes of its input (n, c, h, w) and weight (c_out, c, k, k), and its stride."""
+
+    input_shape: tuple[int, ...]
+    weight_shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+def largest_convolution(config: RunConfig) -> Convolution:
+    """Return the convolution that most of the arithmetic of a step's forward passes goes into, without computing it."""
+    total: Counter[Convolution] = Counter()
+
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        assert isinstance(module, nn.Conv2d)
+        weight, stride = module.weight.shape, tuple(module.stride)
+        sides = [s * (side - 1) + k for side, s, k in zip(output.shape[2:], stride, weight[2:], strict=True)]
+        shape = (*inputs[0].shape[:2], *sides)
+        total[Convolution(shape, tuple(weight), stride)] += output.numel() * weight[1:].numel()
+
+    with torch.device("meta"):
+        method = config.method.build(config.size)
+        batch = Batch(*(torch.empty(config.batch_size, 3, *config.size) for _ in "ab"))
+    for module in method.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(count)
+    fakes: Fakes = {}
+    for phase in method.phases:
+        noise = tuple(tensor.to("meta") for tensor in phase.noise(batch, torch.Generator()))
+        phase(batch, noise, fakes)
+    return total.most_common(1)[0][0]
 
 
 def flops(work: Callable[[], object]) -> int:

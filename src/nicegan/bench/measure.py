@@ -18,11 +18,11 @@ from PIL import Image
 
 from nicegan.bench import sides
 from nicegan.bench.turns import Measured, take_turns
-from nicegan.config import RunConfig
+from nicegan.data.training_data import TrainingData
+from nicegan.device import set_up_machine, use_device
 from nicegan.errors import NiceganError
-from nicegan.machine import choose_device, choose_machine
-from nicegan.training.data import TrainingData
-from nicegan.training.records import describe_origin
+from nicegan.run_config import RunConfig
+from nicegan.training.logger import describe_origin
 
 Say = Callable[[str], None]
 Part = dict[str, Any]
@@ -40,17 +40,17 @@ class Plan(NamedTuple):
 
 def surroundings(config: RunConfig) -> Part:
     """Machine, versions and commit."""
-    return describe_origin(str(choose_machine(config.device, "auto", config.num_threads)))
+    return describe_origin(str(set_up_machine(config.device, "auto", config.num_threads)))
 
 
 def precisions(plan: Plan) -> tuple[str, str]:
     """The full precision of the device, and bfloat16."""
-    return ("tf32" if choose_device(plan.config.device).type == "cuda" else "float32"), "bfloat16"
+    return ("tf32" if use_device(plan.config.device).type == "cuda" else "float32"), "bfloat16"
 
 
 def measure_step(plan: Plan) -> Part:
     """Seconds of a training step in both precisions, of the reference's, and of the floor under each."""
-    device = str(choose_device(plan.config.device))
+    device = str(use_device(plan.config.device))
     contenders: dict[str, Any] = {}
     if plan.reference:
         contenders["reference"] = (
@@ -88,7 +88,7 @@ def _against(measured: dict[str, Measured], ours: Measured) -> Part:
 
 def measure_translation(plan: Plan) -> Part:
     """Images a second through a trained model, in both precisions, and through the reference."""
-    device = str(choose_device(plan.config.device))
+    device = str(use_device(plan.config.device))
     contenders: dict[str, Any] = {}
     if plan.reference:
         settings = {"config": plan.config, "device": device, "file": plan.reference}

@@ -11,15 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nicegan.bench.count import flops, kept_bytes
+from nicegan.bench.count import flops, kept_bytes, largest_convolution
 from nicegan.bench.turns import Side
-from nicegan.config import RunConfig
+from nicegan.device import keep_freed_memory, peak_bytes, set_up_machine
 from nicegan.errors import ConfigError
-from nicegan.evaluation.translate import Translator
-from nicegan.machine import choose_machine, keep_freed_memory, peak_bytes
-from nicegan.methods.base import Batch
-from nicegan.methods.build import build_translation_paths
-from nicegan.model_file import Model, ModelCard
+from nicegan.inference.translator import Translator
+from nicegan.model_file import Model, ModelSpec
+from nicegan.run_config import RunConfig
+from nicegan.shapes import Batch
 from nicegan.training.state import new_state
 from nicegan.training.step import Stepper
 
@@ -27,7 +26,7 @@ from nicegan.training.step import Stepper
 def step(config: RunConfig) -> Side:
     """A training step, on images that are at hand."""
     keep_freed_memory()
-    machine = choose_machine(config.device, config.precision, config.num_threads)
+    machine = set_up_machine(config.device, config.precision, config.num_threads)
     state = new_state(config, machine.device)
     stepper = Stepper(state, config, machine)
     eager = Stepper(state, config.model_copy(update={"cuda_graphs": False}), machine)  # replays tell no counter
@@ -41,8 +40,8 @@ def step(config: RunConfig) -> Side:
 
 def reference_step(config: RunConfig, device: str, file: Path) -> Side:
     """The step of the reference in `file`; see `benchmarks/reference_step.py` for what such a file defines."""
-    network, on_gpu = config.network, _prepare(device, config.num_threads)
-    reference = _load(file).ReferenceStep(network.base_channels, network.blocks, network.depth, device)
+    on_gpu = _prepare(device, config.num_threads)
+    reference = _load(file).ReferenceStep(config.method.network.model_dump(), device)
     a, b = (_noise(config, torch.device(device)) for _ in "ab")
     return Side(lambda: reference(a, b), lambda: _facts_of_step(lambda: reference(a, b), reference.modules()), on_gpu)
 
@@ -50,9 +49,9 @@ def reference_step(config: RunConfig, device: str, file: Path) -> Side:
 def _translator(config: RunConfig, precision: str) -> Translator:
     keep_freed_memory()
     torch.manual_seed(config.seed)
-    machine = choose_machine(config.device, precision, config.num_threads)
-    card = ModelCard(network=config.network, image_size=config.size, step=0, origin="benchmark")
-    return Translator(Model(card, build_translation_paths(config.network, config.size)), machine)
+    machine = set_up_machine(config.device, precision, config.num_threads)
+    spec = ModelSpec(method=config.method, image_size=config.size, step=0, origin="benchmark")
+    return Translator(Model(spec, config.method.build_translation_model(config.size)), machine)
 
 
 def translation(config: RunConfig, precision: str) -> Side:
@@ -71,26 +70,26 @@ def difference(config: RunConfig, precisions: tuple[str, str]) -> float:
 
 def reference_translation(config: RunConfig, device: str, file: Path) -> Side:
     """The same by the reference, one image at a time as the published code does it."""
-    network, on_gpu = config.network, _prepare(device, config.num_threads)
-    reference = _load(file).ReferenceTranslation(network.base_channels, network.blocks, network.depth, device)
+    on_gpu = _prepare(device, config.num_threads)
+    reference = _load(file).ReferenceTranslation(config.method.network.model_dump(), device)
     images = _noise(config, torch.device(device)).split(1)
     return Side(lambda: [reference(image) for image in images], peak, on_gpu)
 
 
 def convolution(config: RunConfig, precision: str) -> Side:
-    """The convolution that most of the arithmetic goes into: 3x3 in the generator's body. Sets the floor."""
-    machine = choose_machine(config.device, precision, config.num_threads)
-    width = config.network.base_channels << config.network.shared_layers
-    height, breadth = (side >> config.network.shared_layers for side in config.size)
+    """The convolution that most of a step's arithmetic goes into. Sets the floor."""
+    machine = set_up_machine(config.device, precision, config.num_threads)
+    found = largest_convolution(config)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    # Two images a direction, as reconstruction and cycle run through a generator together.
-    x = torch.randn(2 * config.batch_size, width, height + 2, breadth + 2, device=machine.device, dtype=dtype)
-    weight = torch.randn(width, width, 3, 3, device=machine.device, dtype=dtype)
-    x, weight = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (x, weight))
+    shapes = (found.input_shape, found.weight_shape)
+    x, weight = (
+        torch.randn(shape, device=machine.device, dtype=dtype).contiguous(memory_format=torch.channels_last)
+        for shape in shapes
+    )
 
     def work() -> Tensor:
         with torch.no_grad():
-            return F.conv2d(x, weight)
+            return F.conv2d(x, weight, stride=found.stride)
 
     return Side(work, lambda: {"flops": flops(work)}, machine.device.type == "cuda")
 

@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def is_said_by_another() -> bool:
     """Before the processes of a launcher have joined, all of them make the same mistake, and the first one says it."""
-    processes = sys.modules.get("nicegan.processes")
+    processes = sys.modules.get("nicegan.distributed")
     has_joined = processes is not None and processes.has_joined
     return "LOCAL_RANK" in os.environ and os.environ.get("RANK", "0") != "0" and not has_joined
 

@@ -8,11 +8,11 @@ from typing import Annotated, NamedTuple
 import tyro
 from pydantic import Field
 
-from nicegan.analysis.grid import make_grid, read_switches
+from nicegan.ablation.grid import make_grid, read_switches
 from nicegan.cli.parse import parse
 from nicegan.cli.train import TrainArguments, default_out, value_of
-from nicegan.config import RunConfig
 from nicegan.recipes import recipe
+from nicegan.run_config import RunConfig
 
 
 class AblateArguments(TrainArguments):
@@ -53,8 +53,8 @@ def run(arguments: list[str]) -> int:
 
     from rich.console import Console
 
-    from nicegan.recipes.ablation import run_ablation, summary
-    from nicegan.training.records import say
+    from nicegan.ablation.runner import run_ablation, summary
+    from nicegan.console import say
 
     console = Console(stderr=True)
     outcome = run_ablation(plan.base, plan.switches, plan.seeds, plan.out, console)

@@ -123,11 +123,11 @@ def run_latents(given: LatentArguments) -> int:
 
     from nicegan.analysis import latent_pictures, latents
     from nicegan.cli.progress import bar
-    from nicegan.machine import choose_machine, keep_freed_memory
-    from nicegan.training.records import say
+    from nicegan.console import say
+    from nicegan.device import keep_freed_memory, set_up_machine
 
     keep_freed_memory()
-    dataset, machine = given.dataset(), choose_machine(given.device, "auto")
+    dataset, machine = given.dataset(), set_up_machine(given.device, "auto")
     console = Console(stderr=True)
     analyses = []
     for model in given.models:
@@ -151,7 +151,6 @@ def latent_table(analyses: list[LatentAnalysis]) -> Table:
     """The figures for a terminal."""
     from rich.table import Table
 
-    from nicegan.analysis.images import ENCODERS
     from nicegan.analysis.latents import NUM_PERMUTATIONS
 
     first = analyses[0]
@@ -166,8 +165,8 @@ def latent_table(analyses: list[LatentAnalysis]) -> Table:
     for analysis in analyses:
         test = analysis.test
         figures = (analysis.mmd, test.mmd_squared, test.p_value, analysis.bandwidth, analysis.mixing.share)
-        encoder = ENCODERS[analysis.card.network.encoder]
-        shown.add_row(str(analysis.place), encoder, *(f"{figure:.3f}" for figure in figures))
+        encoder = analysis.spec.method.encoder_name()
+        shown.add_row(str(analysis.path), encoder, *(f"{figure:.3f}" for figure in figures))
     return shown
 
 
@@ -177,11 +176,11 @@ def run_heatmaps(given: HeatmapArguments) -> int:
 
     from nicegan.analysis.heatmaps import draw_heatmaps, heatmap_sheet, single_files
     from nicegan.cli.progress import bar
-    from nicegan.machine import choose_machine, keep_freed_memory
-    from nicegan.training.records import say
+    from nicegan.console import say
+    from nicegan.device import keep_freed_memory, set_up_machine
 
     keep_freed_memory()
-    dataset, machine = given.dataset(), choose_machine(given.device, "auto")
+    dataset, machine = given.dataset(), set_up_machine(given.device, "auto")
     console = Console(stderr=True)
     with bar(console, "looking") as progress:
         heatmaps = draw_heatmaps(given.model, dataset, machine, count=given.count, progress=progress)

@@ -75,7 +75,7 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from nicegan.bench.tables import tables
-    from nicegan.training.records import say
+    from nicegan.console import say
 
     results = measure_parts(given, Console(stderr=True))
     console = Console() if sys.stdout.isatty() else Console(width=110)
@@ -97,7 +97,7 @@ def read_arguments(arguments: list[str]) -> BenchArguments | MemoryArguments:
 def measure_parts(given: BenchArguments, console: Console) -> dict[str, Any]:
     """The results of all parts that were asked for."""
     from nicegan.bench import measure
-    from nicegan.training.records import say
+    from nicegan.console import say
 
     reference = given.reference if given.reference.is_file() else None
     if reference is None and given.reference != BenchArguments().reference:
@@ -134,11 +134,11 @@ def run_memory(given: MemoryArguments) -> int:
 
     from rich.console import Console
 
-    from nicegan.machine import choose_machine, free_bytes
+    from nicegan.console import say
+    from nicegan.device import free_bytes, set_up_machine
     from nicegan.training.memory import predict
-    from nicegan.training.records import say
 
-    machine = choose_machine(config.device, config.precision, config.num_threads)
+    machine = set_up_machine(config.device, config.precision, config.num_threads)
     need, free = predict(config, machine), free_bytes(machine.device)
     size = "x".join(map(str, config.size))
     parts = f"{need.lasting / 2**30:.1f} lasting, {need.passing / 2**30:.1f} in a step"

@@ -29,8 +29,8 @@ def run(arguments: list[str]) -> int:
 
     from rich.console import Console
 
-    from nicegan.recipes.demo import run_demo
-    from nicegan.training.records import say
+    from nicegan.console import say
+    from nicegan.demo import run_demo
 
     console = Console(stderr=True)
     outcome = run_demo(given.out, seed=given.seed, steps=given.steps, console=console)

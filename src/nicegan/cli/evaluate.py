@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from nicegan.distributed import ProcessGroup
     from nicegan.evaluation.outcome import Evaluation
-    from nicegan.processes import Team
 
 TABLE_WIDTH = 80
 
@@ -70,13 +70,13 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from nicegan.cli.progress import bar
-    from nicegan.machine import keep_freed_memory
-    from nicegan.processes import joined
+    from nicegan.device import keep_freed_memory
+    from nicegan.distributed import joined
 
     keep_freed_memory()
-    with joined() as team:
-        outcomes = _evaluated(given, partial(bar, Console(stderr=True, quiet=not team.is_first)), team)
-        if not team.is_first:
+    with joined() as processes:
+        outcomes = _evaluated(given, partial(bar, Console(stderr=True, quiet=not processes.is_first)), processes)
+        if not processes.is_first:
             return 0
     if given.json_file:
         given.json_file.write_text(json.dumps(_document(given, outcomes), indent=1) + "\n", encoding="utf-8")
@@ -106,12 +106,12 @@ def check(given: EvaluateArguments) -> None:
     check_json(given.json_file)
 
 
-def _evaluated(given: EvaluateArguments, watch: Any, team: Team) -> dict[str, Evaluation]:
+def _evaluated(given: EvaluateArguments, watch: Any, processes: ProcessGroup) -> dict[str, Evaluation]:
     from nicegan.evaluation.evaluate import evaluate, evaluate_model
 
     shared = given.model_dump(include={"features", "resize", "against", "seed", "device"}) | {
         "watch": watch,
-        "team": team,
+        "processes": processes,
     }
     if given.model is not None and given.data is not None:
         return evaluate_model(given.model, given.data, **shared)

@@ -13,13 +13,13 @@ from nicegan.config import Frozen
 
 
 class ImportArguments(Frozen):
-    """Turn a checkpoint of the published NICE-GAN implementation into a model that `nicegan translate` takes.
+    """Turn a checkpoint of a method's published implementation into a model that `nicegan translate` takes.
 
     The architecture is read from the tensors, and nothing in the file is executed.
     """
 
     checkpoint: Annotated[Path, tyro.conf.Positional]
-    """The checkpoint (.pt)."""
+    """The checkpoint: a file, or a folder where the published code writes several."""
     out: Path = Path("model.safetensors")
     """The model file to write."""
 
@@ -30,10 +30,6 @@ def run(arguments: list[str]) -> int:
 
     from nicegan.export.published import import_published
 
-    card = import_published(given.checkpoint, given.out)
-    network = card.network
-    sys.stdout.write(
-        f"{given.out}: NICE-GAN, {network.base_channels} base channels, {network.blocks} blocks, "
-        f"depth {network.depth}, {network.summary} summary\n"
-    )
+    method = import_published(given.checkpoint, given.out).method
+    sys.stdout.write(f"{given.out}: {method.title}, {method.summary()}\n")
     return 0

@@ -34,9 +34,9 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from nicegan.cli.progress import bar
-    from nicegan.machine import keep_freed_memory
-    from nicegan.recipes.report import report
-    from nicegan.training.records import say
+    from nicegan.console import say
+    from nicegan.device import keep_freed_memory
+    from nicegan.report.full import report
 
     keep_freed_memory()
     console = Console(stderr=True)

@@ -11,9 +11,10 @@ from typing import Annotated
 import tyro
 
 from nicegan.cli.parse import parse
-from nicegan.config import Folder, RunConfig, is_url
+from nicegan.config import Folder, is_url
 from nicegan.errors import ConfigError
 from nicegan.recipes import RECIPES, recipe
+from nicegan.run_config import RunConfig
 
 
 class TrainArguments(RunConfig):
@@ -39,9 +40,9 @@ def run(arguments: list[str]) -> int:
     """Train; returns the exit code."""
     config, out = read_arguments(arguments)
 
-    from nicegan.evaluation.report import refresh_report, whole_report_command
-    from nicegan.processes import launched_rank
-    from nicegan.training.loop import train
+    from nicegan.distributed import launched_rank
+    from nicegan.report.run import refresh_report, whole_report_command
+    from nicegan.training.trainer import train
 
     outcome = train(config, out)
     if launched_rank() == 0:

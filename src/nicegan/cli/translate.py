@@ -45,15 +45,15 @@ def run(arguments: list[str]) -> int:
     from rich.console import Console
 
     from nicegan.cli.progress import bar
-    from nicegan.evaluation.folders import translate_files
-    from nicegan.evaluation.translate import load
-    from nicegan.machine import keep_freed_memory
-    from nicegan.processes import joined
-    from nicegan.training.records import say
+    from nicegan.console import say
+    from nicegan.device import keep_freed_memory
+    from nicegan.distributed import joined
+    from nicegan.inference.files import translate_files
+    from nicegan.inference.translator import load
 
     keep_freed_memory()
-    with joined() as team, bar(Console(stderr=True, quiet=not team.is_first), "translating") as progress:
-        translator = team.each(lambda: load(given.model, given.device, given.precision))
+    with joined() as processes, bar(Console(stderr=True, quiet=not processes.is_first), "translating") as progress:
+        translator = processes.on_each(lambda: load(given.model, given.device, given.precision))
         written = translate_files(
             translator,
             given.inputs,
@@ -63,8 +63,8 @@ def run(arguments: list[str]) -> int:
             image_format=given.format,
             batch_size=given.batch_size,
             progress=progress,
-            team=team,
+            processes=processes,
         )
-        if team.is_first:
+        if processes.is_first:
             say(Console(stderr=True), f"{len(written)} images in {given.out}")
     return 0

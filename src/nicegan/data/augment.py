@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from nicegan.data.cache import Pixels
-from nicegan.data.stream import Crop
+from nicegan.data.sampler import Crop
 from nicegan.shapes import Image
 
 

@@ -27,9 +27,9 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
-from nicegan.atomic import write_flushed
 from nicegan.data.folders import read_image, without_image_warnings, workers
 from nicegan.errors import DataError
+from nicegan.files import write_flushed
 
 FORMAT_VERSION = 1
 ABANDONED_SECONDS = 24 * 3600

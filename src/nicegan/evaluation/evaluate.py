@@ -14,18 +14,18 @@ from torch import Tensor
 
 from nicegan.config import INCEPTION
 from nicegan.data.cache import Progress
+from nicegan.distributed import ALONE, ProcessGroup
 from nicegan.errors import ConfigError
 from nicegan.evaluation.content import similarity_to_sources
 from nicegan.evaluation.features import cached_features, shared_features
-from nicegan.evaluation.folders import translate_planned
 from nicegan.evaluation.held_out import read_test_images
 from nicegan.evaluation.image_set import ImageSet, read_set
 from nicegan.evaluation.measure import Choice, Measured, choose_halves, measure
 from nicegan.evaluation.outcome import Evaluation, SetScores, count_notes
-from nicegan.evaluation.translate import Translator, load
 from nicegan.feature_network import FeatureNetwork, Resize, load_feature_network
-from nicegan.models.domain import OTHER, DomainName
-from nicegan.processes import ALONE, Team
+from nicegan.inference.files import translate_planned
+from nicegan.inference.translator import Translator, load
+from nicegan.shapes import OTHER, DomainName
 
 UNTRANSLATED = "no translation"
 Watch = Callable[[str], AbstractContextManager[Progress]]
@@ -47,7 +47,7 @@ def evaluate(  # noqa: PLR0913
     seed: int = 0,
     device: str = "auto",
     watch: Watch = unwatched,
-    team: Team = ALONE,
+    processes: ProcessGroup = ALONE,
 ) -> Evaluation:
     """Score a folder of drawn images against a folder of real ones.
 
@@ -59,7 +59,7 @@ def evaluate(  # noqa: PLR0913
         resize: "paper", "clean" or "none"; None is "paper" for inception and "none" for other networks.
         seed: of subsets and intervals.
         device: "auto", "cpu", "cuda", "cuda:1" ...
-        team: processes of one machine that share the work.
+        processes: processes of one machine that share the work.
 
     Raises:
         DataError: folders without images, one image alone, images that cannot be read, or a feature network that is
@@ -72,8 +72,8 @@ def evaluate(  # noqa: PLR0913
     if sources is not None:
         for one in drawn:
             one.partners(sources)  # what has no source is said before minutes are spent
-    network = _open_network(features, resize, device, watch, team)
-    return score_sets(reals, drawn, sources, network, seed=seed, watch=watch, team=team)
+    network = _open_network(features, resize, device, watch, processes)
+    return score_sets(reals, drawn, sources, network, seed=seed, watch=watch, processes=processes)
 
 
 def evaluate_model(  # noqa: PLR0913
@@ -86,7 +86,7 @@ def evaluate_model(  # noqa: PLR0913
     seed: int = 0,
     device: str = "auto",
     watch: Watch = unwatched,
-    team: Team = ALONE,
+    processes: ProcessGroup = ALONE,
 ) -> dict[str, Evaluation]:
     """Translate a dataset's test images in both directions and score them: {"A to B": ..., "B to A": ...}.
 
@@ -96,23 +96,23 @@ def evaluate_model(  # noqa: PLR0913
         model: a run folder or a model.safetensors.
         data: a dataset folder, with testA and testB: folders, lists or tar shards.
         against: another model, to be compared with `model`.
-        features, resize, seed, device, watch, team: as in `evaluate`.
+        features, resize, seed, device, watch, processes: as in `evaluate`.
 
     Raises:
         CheckpointError: there is no model there. DataError: as `evaluate`.
     """
     _refuse_same(model, against)
     paths = [path for path in (model, against) if path is not None]
-    translators = team.each(lambda: {str(path): load(path, device, "float32") for path in paths})
-    with _shared_folder(team) as place:
-        tests = team.first(lambda: read_test_images(Path(data), place))
-        network = _open_network(features, resize, device, watch, team)
+    translators = processes.on_each(lambda: {str(path): load(path, device, "float32") for path in paths})
+    with _shared_folder(processes) as place:
+        tests = processes.on_first(lambda: read_test_images(Path(data), place))
+        network = _open_network(features, resize, device, watch, processes)
         outcomes = {}
         for source, target in OTHER.items():
             inputs = tests[source]._replace(name=UNTRANSLATED)
-            with _shared_folder(team) as folder:
-                drawn = _translated(translators, inputs, target, folder, watch, team)
-                found = score_sets(tests[target], drawn, inputs, network, seed=seed, watch=watch, team=team)
+            with _shared_folder(processes) as folder:
+                drawn = _translated(translators, inputs, target, folder, watch, processes)
+                found = score_sets(tests[target], drawn, inputs, network, seed=seed, watch=watch, processes=processes)
             outcomes[f"{source} to {target}"] = found
     return outcomes
 
@@ -125,7 +125,7 @@ def score_sets(  # noqa: PLR0913
     *,
     seed: int = 0,
     watch: Watch = unwatched,
-    team: Team = ALONE,
+    processes: ProcessGroup = ALONE,
 ) -> Evaluation:
     """Measure each drawn set and, where there are sources, these as they are; the difference of two drawn sets.
 
@@ -134,15 +134,15 @@ def score_sets(  # noqa: PLR0913
     paired = len(drawn) == 2 and set(drawn[0].keys) == set(drawn[1].keys)
     if paired:
         drawn = [drawn[0], drawn[1]._replace(paths=drawn[0].partners(drawn[1]), keys=drawn[0].keys)]
-    reals = _features(real, network, watch, team, kept=True)
+    reals = _features(real, network, watch, processes, kept=True)
     found: list[Measured] = []
     candidates = [*([source] if source else []), *drawn]
     for one in candidates:
-        features = _features(one, network, watch, team, kept=one is source)
+        features = _features(one, network, watch, processes, kept=one is source)
         drawn_seed = seed + 1 + (0 if paired else len(drawn) if one is source else drawn.index(one))
         choice = choose_halves(len(reals), len(features), features.shape[1], seed=seed, drawn_seed=drawn_seed)
         similarity = partial(_similarity, one, source, watch)
-        found.append(team.first(partial(_measured, reals, features, similarity, choice, seed)))
+        found.append(processes.on_first(partial(_measured, reals, features, similarity, choice, seed)))
     counts = {one.name: len(one.paths) for one in candidates}
     return Evaluation(
         real=real.name,
@@ -167,24 +167,26 @@ def _measured(
     return measure(reals, features, similarity(), choice, seed)
 
 
-def _features(one: ImageSet, network: FeatureNetwork, watch: Watch, team: Team, *, kept: bool) -> Tensor:
+def _features(one: ImageSet, network: FeatureNetwork, watch: Watch, processes: ProcessGroup, *, kept: bool) -> Tensor:
     with watch(f"features of {one.name}") as progress:
-        return (cached_features if kept else shared_features)(one.paths, network, progress, team)
+        return (cached_features if kept else shared_features)(one.paths, network, progress, processes)
 
 
-def _open_network(features: str | Path, resize: Resize | None, device: str, watch: Watch, team: Team) -> FeatureNetwork:
+def _open_network(
+    features: str | Path, resize: Resize | None, device: str, watch: Watch, processes: ProcessGroup
+) -> FeatureNetwork:
     """The network; the first process downloads it, if it must be."""
     with watch("downloading") if str(features) == INCEPTION else unwatched("") as progress:
-        return team.first_here(lambda: load_feature_network(features, resize, device, progress))
+        return processes.on_first_here(lambda: load_feature_network(features, resize, device, progress))
 
 
 @contextmanager
-def _shared_folder(team: Team) -> Iterator[Path]:
+def _shared_folder(processes: ProcessGroup) -> Iterator[Path]:
     """A folder that all processes of this machine see, for as long as the context lasts."""
-    folder = Path(team.first(lambda: tempfile.mkdtemp(prefix="nicegan-")))
+    folder = Path(processes.on_first(lambda: tempfile.mkdtemp(prefix="nicegan-")))
     try:
         yield folder
-        team.gathered(None)  # until all are done with it
+        processes.all_gather(None)  # until all are done with it
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -197,15 +199,20 @@ def _similarity(one: ImageSet, source: ImageSet | None, watch: Watch) -> Tensor 
 
 
 def _translated(  # noqa: PLR0913
-    translators: dict[str, Translator], inputs: ImageSet, target: DomainName, folder: Path, watch: Watch, team: Team
+    translators: dict[str, Translator],
+    inputs: ImageSet,
+    target: DomainName,
+    folder: Path,
+    watch: Watch,
+    processes: ProcessGroup,
 ) -> list[ImageSet]:
     """The inputs, translated by each into files at the model's own size."""
     sets = []
     for number, (name, translator) in enumerate(translators.items()):
-        out, size = folder / str(number), translator.card.image_size
+        out, size = folder / str(number), translator.spec.image_size
         plan = {path: out / f"{key}.png" for path, key in zip(inputs.paths, inputs.keys, strict=True)}
         with watch(f"translating to {target}") as bar:
-            translate_planned(translator, plan, to=target, resize=size, progress=bar, team=team)
+            translate_planned(translator, plan, to=target, resize=size, progress=bar, processes=processes)
         sets.append(ImageSet(name, str(out), list(plan.values()), inputs.keys))
     return sets
 

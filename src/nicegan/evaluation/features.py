@@ -17,13 +17,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from nicegan.atomic import write_atomically
 from nicegan.data.cache import Progress, cache_folder
 from nicegan.data.folders import listing, portions, read_image, without_image_warnings, workers
+from nicegan.distributed import ALONE, ProcessGroup
 from nicegan.errors import DataError
-from nicegan.evaluation.folders import of_one_size
 from nicegan.feature_network import INCEPTION_SIDE, FeatureNetwork, NetworkFacts, Resize
-from nicegan.processes import ALONE, Team
+from nicegan.files import write_atomically
+from nicegan.inference.files import of_one_size
 
 FORMAT_VERSION = 1
 BATCH_SIZE = 16
@@ -32,7 +32,10 @@ Prepared = NDArray[np.uint8] | NDArray[np.float32]  # (h, w, 3), 0..255
 
 
 def cached_features(
-    paths: Sequence[Path], network: FeatureNetwork, progress: Progress = lambda done, count: None, team: Team = ALONE
+    paths: Sequence[Path],
+    network: FeatureNetwork,
+    progress: Progress = lambda done, count: None,
+    processes: ProcessGroup = ALONE,
 ) -> Float[Tensor, "n d"]:
     """As `shared_features`, out of the cache if these images' features are there.
 
@@ -41,27 +44,30 @@ def cached_features(
     Raises:
         DataError: as `extract_features`, or the cache cannot be written.
     """
-    name = team.first(lambda: _fingerprint(paths, network.facts))
+    name = processes.on_first(lambda: _fingerprint(paths, network.facts))
     place = cache_folder() / "features" / f"{name}.safetensors"
-    features = team.first(lambda: _read(place, len(paths)))
+    features = processes.on_first(lambda: _read(place, len(paths)))
     if features is None:
-        features = shared_features(paths, network, progress, team)
-        team.first(partial(_write, place, features))
+        features = shared_features(paths, network, progress, processes)
+        processes.on_first(partial(_write, place, features))
     return features
 
 
 def shared_features(
-    paths: Sequence[Path], network: FeatureNetwork, progress: Progress = lambda done, count: None, team: Team = ALONE
+    paths: Sequence[Path],
+    network: FeatureNetwork,
+    progress: Progress = lambda done, count: None,
+    processes: ProcessGroup = ALONE,
 ) -> Float[Tensor, "n d"]:
-    """As `extract_features`, each process of the team extracting a part."""
-    mine = team.mine(paths)
-    parts = team.gathered(team.each(lambda: extract_features(mine, network, progress) if mine else None))
-    if team.size == 1 and parts[0] is not None:
+    """As `extract_features`, each process of the processes extracting a part."""
+    mine = processes.shard(paths)
+    parts = processes.all_gather(processes.on_each(lambda: extract_features(mine, network, progress) if mine else None))
+    if processes.size == 1 and parts[0] is not None:
         return parts[0]
     features = torch.empty(len(paths), next(part.shape[1] for part in parts if part is not None))
     for rank, part in enumerate(parts):
         if part is not None:
-            features[rank :: team.size] = part
+            features[rank :: processes.size] = part
     return features
 
 

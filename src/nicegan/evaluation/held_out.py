@@ -7,8 +7,8 @@ from pathlib import Path
 
 from nicegan.data.folders import listing, without_image_warnings
 from nicegan.data.places import Place, Tars, find_split
-from nicegan.data.shards import contents, refuse_broken_shards
-from nicegan.data.windows import BrokenImage, decoded
+from nicegan.data.shuffle_buffer import BrokenImage, decoded
+from nicegan.data.tar import contents, refuse_broken_shards
 from nicegan.errors import DataError
 from nicegan.evaluation.image_set import ImageSet, refuse_one
 

@@ -1,29 +1,20 @@
-"""What a method is: two domains, and a short tuple of phases that share out their parameters."""
+"""What a method is: networks owned once, phases that share out their parameters, and a model that translates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from nicegan.models.domain import Domain, TranslationPath, TranslationPaths
-from nicegan.shapes import Image, Scalar, Terms
+from nicegan.shapes import OTHER, Batch, DomainName, Heat, Image, Latent, Logits, Scalar, Terms
 
-
-class Batch(NamedTuple):
-    """Unpaired images of both domains."""
-
-    a: Image
-    b: Image
-
-    def parts(self, count: int) -> list[Batch]:
-        """The batch in `count` parts, to be worked on one after the other."""
-        return [Batch(a, b) for a, b in zip(self.a.chunk(count), self.b.chunk(count), strict=True)]
+Noise = tuple[Tensor, ...]  # every random number that a phase uses, as tensors
+Fakes = dict[str, Tensor]  # by-products of an earlier phase of the same step, by names of the method's own
+Style = Any
 
 
 @contextmanager
@@ -39,8 +30,13 @@ def frozen(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
             parameter.requires_grad = True
 
 
+def total(terms: Terms) -> Scalar:
+    """Return the sum of all terms: what a phase minimises."""
+    return torch.stack(list(terms.values())).sum()
+
+
 def both_ways(one: Callable[[], Terms], other: Callable[[], Terms]) -> Terms:
-    """The terms of both directions; on a GPU they are computed side by side, on two streams."""
+    """Return the terms of both directions; on a GPU they are computed side by side, on two streams."""
     if not torch.cuda.is_initialized():
         return one() | other()
     current = torch.cuda.current_stream()
@@ -55,8 +51,20 @@ def both_ways(one: Callable[[], Terms], other: Callable[[], Terms]) -> Terms:
 
 @cache
 def second_stream(device: torch.device) -> torch.cuda.Stream:
-    """The stream of `both_ways`: one for each device, since a stream keeps memory of its own."""
+    """Return the stream of `both_ways`: one for each device, since a stream keeps memory of its own."""
     return torch.cuda.Stream(device)
+
+
+class Domain(nn.Module):
+    """An image domain: encoder (image to latent), generator (latent to image of this domain), discriminator."""
+
+    encoder: Any
+    generator: Any
+    discriminator: Any
+
+    def __init__(self, name: DomainName) -> None:
+        super().__init__()
+        self.name: DomainName = name
 
 
 class Phase(nn.Module):
@@ -73,35 +81,153 @@ class Phase(nn.Module):
         self.name = name
         self.domains = domains
         self.learns = nn.ModuleList(learns)
-        mine = {id(parameter) for parameter in self.parameters()}
+        own = {id(parameter) for parameter in self.parameters()}
         everyone = [parameter for domain in domains for parameter in domain.parameters()]
-        self.onlookers = tuple(parameter for parameter in everyone if id(parameter) not in mine)
+        self.frozen_parameters = tuple(parameter for parameter in everyone if id(parameter) not in own)
 
-    def trains(self, module: nn.Module) -> bool:
-        """Whether this phase trains any parameter of `module`."""
-        mine = {id(parameter) for parameter in self.parameters()}
-        return any(id(parameter) in mine for parameter in module.parameters())
+    def noise(self, batch: Batch, rng: torch.Generator) -> Noise:
+        """Return every random number of the phase for this batch, drawn from `rng` on the CPU; () if it uses none."""
+        return ()
 
-    def forward(self, batch: Batch) -> Terms:
-        """The named, weighted loss terms of one batch."""
+    def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
+        """Return the named, weighted loss terms of one batch.
+
+        Args:
+            batch: images of both domains.
+            noise: what `noise` returned, on the device of the images.
+            fakes: what earlier phases of this step left; a phase may add to it for later ones.
+        """
         raise NotImplementedError
 
+    def is_due(self, step: int) -> bool:
+        """Return whether the phase is updated in this step; steps count from 0."""
+        return True
+
     def after_update(self) -> None:
-        """What must follow every update of this phase's parameters."""
+        """Do what must follow every update of this phase's parameters."""
+
+    def chance_losses(self) -> dict[str, float]:
+        """Return, for terms of a discriminator, the value that they have when it only guesses."""
+        return {}
+
+    def trains(self, module: nn.Module) -> bool:
+        """Return whether this phase trains any parameter of `module`."""
+        own = {id(parameter) for parameter in self.parameters()}
+        return any(id(parameter) in own for parameter in module.parameters())
 
 
-@dataclass(frozen=True)
-class Method:
-    """Two domains and the phases of one training step, in order."""
+class TranslationModel(nn.Module):
+    """What is averaged during training, saved, exported and translated with."""
 
-    domains: tuple[Domain, Domain]
-    phases: tuple[Phase, ...]
+    def encode(self, image: Image, domain: DomainName) -> Latent:
+        """Return the latent of images of `domain`."""
+        raise NotImplementedError
 
-    def translation_paths(self) -> TranslationPaths:
-        """What a trained model keeps: each domain's encoder and generator, as "A" and "B"."""
-        return TranslationPaths({d.name: TranslationPath(d.encoder, d.generator) for d in self.domains})
+    def decode(self, latent: Latent, domain: DomainName, style: Style = None) -> Image:
+        """Return images of `domain` for latents that were encoded for it."""
+        raise NotImplementedError
+
+    def reconstruct(self, image: Image, domain: DomainName) -> Image:
+        """Return images of `domain` as the method makes them from themselves."""
+        raise NotImplementedError
+
+    def translate(self, image: Image, to: DomainName, style: Style = None) -> Image:
+        """Return fakes of the domain `to` from images of the other domain."""
+        return self.decode(self.encode(image, OTHER[to]), to, style)
 
 
-def total(terms: Terms) -> Scalar:
-    """The sum of all terms: what a phase minimises."""
-    return torch.stack(list(terms.values())).sum()
+@runtime_checkable
+class HasHeatmap(Protocol):
+    """A translation model that can say where its encoder looks."""
+
+    def heatmap(self, image: Image, domain: DomainName) -> Heat:
+        """Return the attention over images of `domain`, at their size, each over its own range in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class HasStyles(Protocol):
+    """A translation model that makes several translations of one image."""
+
+    style_features: int
+
+    def sample_styles(self, count: int, rng: torch.Generator) -> Tensor:
+        """Return `count` random styles, (count, style_features)."""
+        ...
+
+    def encode_style(self, image: Image, domain: DomainName) -> Tensor:
+        """Return the style of images of `domain`, (n, style_features)."""
+        ...
+
+
+class TranslationPath(nn.Module):
+    """The two parts of a domain that translation needs."""
+
+    def __init__(self, encoder: nn.Module, generator: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.generator = generator
+
+
+class PairedModel(TranslationModel):
+    """An encoder and a generator for each domain, as "A" and "B"."""
+
+    def __init__(self, paths: Mapping[DomainName, TranslationPath]) -> None:
+        super().__init__()
+        for name, path in paths.items():
+            self.add_module(name, path)
+
+    def path(self, domain: str) -> TranslationPath:
+        """Return the networks of `domain`."""
+        path = self.get_submodule(domain)
+        assert isinstance(path, TranslationPath)
+        return path
+
+    def encode(self, image: Image, domain: DomainName) -> Latent:
+        return self.path(domain).encoder(image)
+
+    def decode(self, latent: Latent, domain: DomainName, style: Style = None) -> Image:
+        return self.path(domain).generator(latent)
+
+    def reconstruct(self, image: Image, domain: DomainName) -> Image:
+        return self.decode(self.encode(image, domain), domain)
+
+
+class Method(nn.Module):
+    """Every network once, under "A" and "B" (and names of the method's own), and the phases of one step, in order."""
+
+    def __init__(
+        self, domains: tuple[Domain, Domain], phases: Iterable[Phase], translation_model: TranslationModel
+    ) -> None:
+        super().__init__()
+        for domain in domains:
+            self.add_module(domain.name, domain)
+        self.domains = domains
+        self.phases = tuple(phases)  # a tuple: what a phase registers is registered in its domain already
+        self._translation_model = (translation_model,)
+
+    def translation_model(self) -> TranslationModel:
+        """Return what a trained model keeps; it shares its networks with this method."""
+        return self._translation_model[0]
+
+    def discriminators(self) -> dict[DomainName, Callable[[Image], Logits]]:
+        """Return the discriminator of each domain."""
+        return {domain.name: domain.discriminator for domain in self.domains}
+
+    def process_state(self) -> dict[str, Tensor]:
+        """Return what one process remembers besides the weights: image pools. Each process has its own."""
+        return {}
+
+    def load_process_state(self, state: Mapping[str, Tensor]) -> None:
+        """Become what `process_state` said."""
+
+
+def unique_state(module: nn.Module) -> dict[str, Tensor]:
+    """Return the module's state with every tensor under its first name: safetensors refuses shared memory."""
+    seen: set[int] = set()
+    state = {}
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            state[name] = tensor.detach()
+    return state

@@ -1,13 +1,13 @@
 """Convolutions padded by reflection, which keep little for the backward pass.
 
 A convolution needs its padded input again for the gradient of its weight. Instead of that input, `convolve` keeps what
-it was made of: the input before the padding, or, behind a normalisation, what that keeps anyway (a `Recipe`).
+it was made of: the input before the padding, or, behind a normalisation, what that keeps anyway (a `Recompute`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -21,7 +21,7 @@ from nicegan.nn import kernels
 ALIGNMENT = 4  # channels that a GPU's float32 convolutions take together
 
 
-class Recipe(NamedTuple):
+class Recompute(NamedTuple):
     """How to make a tensor again: make(*inputs); padded by reflection: make_padded(padding, *inputs), if that is one
     launch."""
 
@@ -36,16 +36,21 @@ class Recipe(NamedTuple):
         return reflect_pad(self.make(*inputs).to(dtype), padding)
 
 
-def with_recipe(tensor: Tensor, recipe: Recipe) -> Tensor:
+def with_recompute(tensor: Tensor, recipe: Recompute) -> Tensor:
     """The tensor, carrying its recipe to the convolution that follows."""
     tensor.recipe = recipe, tensor._version  # pyright: ignore[reportAttributeAccessIssue]
     return tensor
 
 
-def recipe_of(tensor: Tensor) -> Recipe:
+def recompute_of(tensor: Tensor) -> Recompute:
     """The tensor's recipe; the tensor itself where it has none, or was changed in place since."""
     recipe, version = getattr(tensor, "recipe", (None, 0))
-    return recipe if recipe and version == tensor._version else Recipe(lambda kept: kept, (tensor,))
+    return recipe if recipe and version == tensor._version else Recompute(lambda kept: kept, (tensor,))
+
+
+def without_autocast(x: Tensor) -> AbstractContextManager[object]:
+    """Return a context in which autocast is off for tensors like x; those on "meta" know no autocast."""
+    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
 def reflect_pad(x: Float[Tensor, "n c h w"], padding: int) -> Float[Tensor, "n c h_padded w_padded"]:
@@ -56,7 +61,7 @@ def reflect_pad(x: Float[Tensor, "n c h w"], padding: int) -> Float[Tensor, "n c
         return _PadOnGPU.apply(x, padding)  # pyright: ignore[reportReturnType]
     if torch.are_deterministic_algorithms_enabled():  # the gradient of a GPU's own padding is not repeatable
         return _mirrored(_mirrored(x, padding, dim=2), padding, dim=3)
-    with torch.autocast(x.device.type, enabled=False):
+    with without_autocast(x):
         return F.pad(x, (padding,) * 4, mode="reflect")
 
 
@@ -94,11 +99,12 @@ class _Convolve(torch.autograd.Function):
         bias: Tensor | None,
         stride: tuple[int, ...],
         padding: int,
-        recipe: Recipe,
+        recipe: Recompute,
         low: Tensor | None,
     ) -> Tensor:
         device = x.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+        is_cast = device != "meta" and torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if is_cast else x.dtype
         ctx.weight_as = {"dtype": weight.dtype, "memory_format": torch.preserve_format}
         if x.is_cuda:  # the layout that the convolution would copy it to, in one go with the cast
             is_channels_last = weight.is_contiguous(memory_format=torch.channels_last)
@@ -194,7 +200,7 @@ def convolve(  # noqa: PLR0913
     """
     if not torch.is_grad_enabled():
         return F.conv2d(reflect_pad(x, padding), weight if low is None else low, bias, stride)
-    return _Convolve.apply(x, weight, bias, stride, padding, recipe_of(x), low)  # pyright: ignore[reportReturnType]
+    return _Convolve.apply(x, weight, bias, stride, padding, recompute_of(x), low)  # pyright: ignore[reportReturnType]
 
 
 class ReflectConv2d(nn.Conv2d):

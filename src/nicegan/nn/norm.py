@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from nicegan.nn import kernels
-from nicegan.nn.conv import Recipe, with_recipe
+from nicegan.nn.conv import Recompute, with_recompute
 
 PerChannel = Float[Tensor, "n c"]
 EPSILON = 1e-5
@@ -163,12 +163,12 @@ def _normalise_on_gpu(x: Tensor, gamma: PerChannel, beta: PerChannel, mix: Tenso
     if not torch.is_grad_enabled():
         return result
     out = _NormaliseOnGPU.apply(x, gamma, beta, mix, result, affine, rectify)
-    again = Recipe(
+    again = Recompute(
         lambda kept, scale, shift: apply_affine(kept, scale, shift, rectify=rectify),
         (x.detach(), *affine[2:]),
         lambda padding, kept, *scale_shift: reflect_pad(kept, padding, scale_shift, rectify=rectify),
     )
-    return with_recipe(out, again)  # pyright: ignore[reportArgumentType]
+    return with_recompute(out, again)  # pyright: ignore[reportArgumentType]
 
 
 def normalise(
@@ -188,8 +188,10 @@ def normalise(
     if not torch.is_grad_enabled():
         return apply_affine(x, affine, rectify=rectify)
     out = _Normalise.apply(x, gamma, beta, mix, moments, affine, rectify)
-    again = Recipe(lambda kept, *numbers: apply_affine(kept, Affine(*numbers), rectify=rectify), (x.detach(), *affine))
-    return with_recipe(out, again)  # pyright: ignore[reportArgumentType]
+    again = Recompute(
+        lambda kept, *numbers: apply_affine(kept, Affine(*numbers), rectify=rectify), (x.detach(), *affine)
+    )
+    return with_recompute(out, again)  # pyright: ignore[reportArgumentType]
 
 
 class AdaILN(nn.Module):

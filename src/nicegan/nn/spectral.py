@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nicegan.nn.conv import convolve, reflect_pad
+from nicegan.nn.conv import convolve, reflect_pad, without_autocast
 
 WEIGHTS_PER_POSITION = 1 << 16  # from here on, reading the weight takes longer than the arithmetic (docs/LOG.md)
 EPSILON = 1e-12  # of a length that is divided by
@@ -42,7 +42,7 @@ class SpectralNorm(nn.Module):
 
     def forward(self, weight: Tensor) -> Float[Tensor, ""]:
         """sigma = u . W v, in the weight's own precision whatever autocast says"""
-        with torch.autocast(weight.device.type, enabled=False):
+        with without_autocast(weight):
             # The vectors are copied: `iterate` may move them before the graph that holds them is used.
             return torch.dot(self.u.clone(), weight.flatten(1) @ self.v.clone())
 

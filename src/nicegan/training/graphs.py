@@ -2,7 +2,7 @@
 
 The first calls of an update run eagerly. They are steps of the run like all others, and at once the warm-up that a
 recording needs: algorithms are chosen, kernels compiled, optimizers have their states. A recording holds addresses, not
-values: what changes from step to step is copied into tensors that stay (images, learning rate), and what a replay
+values: what changes from step to step is copied into tensors that stay (images, noise, learning rate), and what a replay
 returns is overwritten by the next one.
 """
 
@@ -13,21 +13,34 @@ from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from nicegan.methods.base import Batch
-from nicegan.shapes import Terms
+from nicegan.methods.base import Fakes, Noise
+from nicegan.shapes import Batch, Terms
 
 WARM_UP_CALLS = 3
 
 
+class Part(NamedTuple):
+    """What one backward pass of a phase works on: images, random numbers, and what earlier phases left."""
+
+    batch: Batch
+    noise: Noise
+    fakes: Fakes
+
+
+Parts = list[Part]  # of one update, whose gradients are added up
+
+
 class Update(NamedTuple):
-    """What an update of one phase gives: its terms, and numbers that are finite if all went well."""
+    """What an update of one phase gives: its terms, numbers that are finite if all went well, and each part's fakes."""
 
     terms: Terms
     numbers: Tensor
+    fakes: list[Fakes]
 
 
-MakeUpdate = Callable[[Batch], Update]
+MakeUpdate = Callable[[Parts], Update]
 
 
 class Recorder(Protocol):
@@ -67,10 +80,10 @@ class CudaRecorder:
 class RecordedUpdate:
     """An update that is recorded after its warm-up, and replayed from then on.
 
-    Batches of another shape than the recorded one are computed eagerly, and so is everything if recording fails.
+    Parts of other shapes than the recorded ones are computed eagerly, and so is everything if recording fails.
 
     Args:
-        make: the update; all that it reads and writes besides the batch stays at its address.
+        make: the update; all that it reads and writes besides its parts stays at its address.
         recorder: how to record it.
     """
 
@@ -78,27 +91,30 @@ class RecordedUpdate:
         self.make, self.recorder = make, recorder
         self.num_calls = 0
         self.problem: str | None = None
-        self.batch: Batch | None = None
+        self.held: list[Tensor] = []  # the tensors that a replay reads
         self.replay: Callable[[], None] | None = None
         self.result: Update | None = None
 
-    def __call__(self, batch: Batch) -> Update:
+    def __call__(self, parts: Parts) -> Update:
         self.num_calls += 1
-        if self.problem or (self.batch and not _are_alike(batch, self.batch)):
-            return self.make(batch)
+        given, _ = tree_flatten(parts)
+        if self.problem or (self.held and not are_alike(given, self.held)):
+            return self.make(parts)
         if self.num_calls <= WARM_UP_CALLS:
-            return self.recorder.warm_up(lambda: self.make(batch))
-        if self.replay is None and not self._record(batch):
-            return self.make(batch)
-        assert self.batch and self.replay and self.result
-        for kept, given in zip(self.batch, batch, strict=True):
-            kept.copy_(given)
+            return self.recorder.warm_up(lambda: self.make(parts))
+        if self.replay is None and not self._record(parts):
+            return self.make(parts)
+        assert self.replay and self.result
+        for held, tensor in zip(self.held, given, strict=True):
+            held.copy_(tensor)
         self.replay()
         return self.result
 
-    def _record(self, batch: Batch) -> bool:
-        """Record the update of batches like this one; returns whether that worked."""
-        self.batch = held = Batch(*(image.clone() for image in batch))
+    def _record(self, parts: Parts) -> bool:
+        """Record the update of parts like these; returns whether that worked."""
+        given, form = tree_flatten(parts)
+        self.held = [tensor.clone() for tensor in given]
+        held = tree_unflatten(self.held, form)
         try:
             self.replay, self.result = self.recorder.record(lambda: self.make(held))
         except RuntimeError as failure:  # of CUDA: an operation that cannot be recorded, or too little memory
@@ -107,5 +123,9 @@ class RecordedUpdate:
         return True
 
 
-def _are_alike(batch: Batch, other: Batch) -> bool:
-    return all(one.shape == two.shape and one.dtype == two.dtype for one, two in zip(batch, other, strict=True))
+def are_alike(tensors: list[Tensor], others: list[Tensor]) -> bool:
+    """Return whether both have the same shapes and types, in order."""
+    if len(tensors) != len(others):
+        return False
+    pairs = zip(tensors, others, strict=True)
+    return all(one.shape == other.shape and one.dtype == other.dtype for one, other in pairs)

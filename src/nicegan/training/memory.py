@@ -8,16 +8,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nicegan.config import RunConfig
-from nicegan.geometry import too_small
-from nicegan.machine import Machine, free_bytes, process_bytes
-from nicegan.methods.base import Batch, Method, Phase, total
-from nicegan.methods.build import build_method
+from nicegan.device import Machine, free_bytes, process_bytes
+from nicegan.methods.base import Fakes, Method, Phase, total, unique_state
+from nicegan.run_config import RunConfig
+from nicegan.shapes import Batch
 
 ADAM_STATES = 2  # tensors as large as the weights: running mean and running square
 CPU_FRAGMENTATION = 1.3  # memory of activations per byte of them, measured (benchmarks/results/growth_cpu.md)
@@ -71,10 +70,11 @@ def predict(config: RunConfig, machine: Machine) -> Need:
     Within 15 % of what was measured on CPUs (benchmarks/results/growth_cpu.md). On a GPU: of what PyTorch allocates.
     """
     with FakeTensorMode(), torch.device(machine.device):
-        method = build_method(config.network, config.loss, config.size)
+        method = config.method.build(config.size)
         images = Batch(*(torch.empty(config.batch_size, 3, *config.size) for _ in "ab"))
         lasting = _lasting(method)
-        peaks = [_passing(phase, images, machine) for phase in method.phases]
+        fakes: Fakes = {}
+        peaks = [_passing(phase, images, fakes, machine) for phase in method.phases]
     if machine.device.type == "cpu":
         lasting += process_bytes()
     return Need(lasting, max(peaks))
@@ -82,17 +82,18 @@ def predict(config: RunConfig, machine: Machine) -> Need:
 
 def _lasting(method: Method) -> int:
     """Weights, their averages, and the optimizers' states."""
-    tensors = [*method.translation_paths().state_dict().values()]
-    tensors += [tensor for domain in method.domains for tensor in domain.state_dict().values()]
+    tensors = [*unique_state(method).values(), *unique_state(method.translation_model()).values()]
+    tensors += method.process_state().values()
     learned = [parameter for phase in method.phases for parameter in phase.parameters()]
     return _size(tensors) + ADAM_STATES * _size(learned)
 
 
-def _passing(phase: Phase, images: Batch, machine: Machine) -> int:
+def _passing(phase: Phase, images: Batch, fakes: Fakes, machine: Machine) -> int:
     """Gradients, and everything else alive at the worst moment of a phase."""
+    noise = tuple(tensor.to(images.a.device) for tensor in phase.noise(images, torch.Generator()))
     with _Ledger() as ledger:
         with machine.autocast():
-            terms = phase(images)
+            terms = phase(images, noise, fakes)
         total(terms).backward()
     gradients = _size(phase.parameters())
     for parameter in phase.parameters():
@@ -117,18 +118,34 @@ def shortage(config: RunConfig, machine: Machine) -> str | None:
     if first < len(smaller):
         flag, fits = smaller[first]
         return f"{text}: {flag} would fit ({predict(fits, machine)})"
-    width = config.network.base_channels // 2
-    return f"{text}, and no smaller batch or image would fit: try --network.base-channels {width}"
+    return f"{text}, and no smaller batch or image would fit: try a smaller --network.base-channels"
 
 
 def _generous(config: RunConfig, machine: Machine) -> int:
-    """Bytes that are surely enough, by a rule that takes no seconds: some twice the need of the recipes tried."""
+    """Return bytes that are surely enough, by a rule that takes no seconds: some twice the need of the recipes tried."""
     with torch.device("meta"):
-        lasting = _lasting(build_method(config.network, config.loss, config.size))
-    network, (height, width) = config.network, config.size
-    maps = 16 * (network.blocks + 2)  # as large as the image and base_channels deep
+        method = config.method.build(config.size)
+        images = Batch(*(torch.empty(config.batch_size, 3, *config.size) for _ in "ab"))
     own = process_bytes() if machine.device.type == "cpu" else 0
-    return 2**29 + own + 2 * lasting + 4 * maps * network.base_channels * config.batch_size * height * width
+    return 2**29 + own + 2 * _lasting(method) + 2 * _outputs(method, images)
+
+
+def _outputs(method: Method, images: Batch) -> int:
+    """Return the bytes of all layers' outputs in the larger of the phases, on tensors without data."""
+    sizes: list[int] = []
+
+    def count(module: nn.Module, inputs: object, output: object) -> None:
+        sizes[-1] += _size(tensor for tensor in tree_leaves(output) if isinstance(tensor, Tensor))
+
+    for module in method.modules():
+        if not any(module.children()):
+            module.register_forward_hook(count)
+    fakes: Fakes = {}
+    for phase in method.phases:
+        sizes.append(0)
+        noise = tuple(tensor.to("meta") for tensor in phase.noise(images, torch.Generator()))
+        phase(images, noise, fakes)
+    return max(sizes)
 
 
 def _smaller(config: RunConfig) -> Iterator[tuple[str, RunConfig]]:
@@ -137,12 +154,12 @@ def _smaller(config: RunConfig) -> Iterator[tuple[str, RunConfig]]:
     while batch_size > 1:
         batch_size //= 2
         yield f"--batch-size {batch_size}", config.model_copy(update={"batch_size": batch_size})
-    network, unit = config.network, 1 << config.network.shared_layers
-    size = config.size
+    size, rule = config.size, config.method.training_sizes()
     while True:
-        height, width = size = (size[0] * 3 // 4 // unit * unit, size[1] * 3 // 4 // unit * unit)
-        if too_small(height, width, network.depth, network.shared_layers, network.classifiers):
+        height, width = (side * 3 // 4 // rule.multiple * rule.multiple for side in size)
+        size = height, width
+        if rule.problem(size):
             return
-        flags = f"--image-size {' '.join(map(str, size if size[0] != size[1] else size[:1]))}"
+        flags = f"--image-size {' '.join(map(str, size if height != width else size[:1]))}"
         flags += " --batch-size 1" if config.batch_size > 1 else ""
         yield flags, config.model_copy(update={"batch_size": 1, "image_size": size})

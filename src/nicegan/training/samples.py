@@ -3,62 +3,60 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from PIL import Image as PILImage
 
 from nicegan.data.augment import to_pixels
-from nicegan.methods.base import Batch
-from nicegan.models.domain import TranslationPaths, translate
-from nicegan.models.encoder import spread_heatmap
-from nicegan.shapes import Image
+from nicegan.methods.base import HasHeatmap, HasStyles, TranslationModel
+from nicegan.shapes import OTHER, Batch, DomainName, Image
 from nicegan.sheets import Group, draw_sheet, overlaid
 
-
-class Views(NamedTuple):
-    """One direction's columns, each (n, 3, h, w) in [-1, 1]."""
-
-    source: Image
-    heatmap: Image
-    reconstruction: Image
-    translation: Image
-    cycle: Image
+NUM_STYLES = 3  # translations of one image, by methods that make several
 
 
 @torch.no_grad()
-def views(paths: TranslationPaths, source: str, target: str, image: Image) -> Views:
-    """What the domains named `source` and `target` make of images of the source."""
-    here, there = paths[source], paths[target]
-    latent = here.encoder(image)
-    translation = there.generator(latent)
-    return Views(
-        source=image,
-        heatmap=overlaid(spread_heatmap(latent, (image.shape[2], image.shape[3])), image),
-        reconstruction=here.generator(latent),
-        translation=translation,
-        cycle=here.generator(there.encoder(translation)),
-    )
+def views(networks: TranslationModel, source: DomainName, image: Image) -> dict[str, Image]:
+    """Return one direction's columns, each (n, 3, h, w) in [-1, 1]: what the networks make of images of `source`."""
+    target = OTHER[source]
+    columns = {"source": image}
+    if isinstance(networks, HasHeatmap):
+        columns["heatmap"] = overlaid(networks.heatmap(image, source), image)
+    columns["reconstruction"] = networks.reconstruct(image, source)
+    columns |= translations(networks, target, image)
+    columns["cycle"] = networks.translate(columns[next(name for name in columns if "translation" in name)], source)
+    return columns
+
+
+def translations(networks: TranslationModel, target: DomainName, image: Image) -> dict[str, Image]:
+    """Return the translations of images: one column, or several of a method with styles."""
+    if not isinstance(networks, HasStyles):
+        return {"translation": networks.translate(image, target)}
+    styles = networks.sample_styles(NUM_STYLES, torch.Generator().manual_seed(0)).to(image)
+    return {
+        f"translation {number}": networks.translate(image, target, style.expand(len(image), -1))
+        for number, style in enumerate(styles, start=1)
+    }
 
 
 @torch.no_grad()
-def translated(paths: TranslationPaths, source: str, target: str, images: Image, device: torch.device) -> Image:
-    """Many images, translated a few at a time on `device`; the result is on the CPU."""
-    return torch.cat([translate(few.to(device), paths[source], paths[target]).cpu() for few in images.split(8)])
+def translated(networks: TranslationModel, target: DomainName, images: Image, device: torch.device) -> Image:
+    """Return many images, translated a few at a time on `device`; the result is on the CPU."""
+    return torch.cat([networks.translate(few.to(device), target).cpu() for few in images.split(8)])
 
 
-def draw_grid(paths: TranslationPaths, samples: Batch) -> PILImage.Image:
-    """The grid of both directions, with a header that names the columns."""
+def draw_grid(networks: TranslationModel, samples: Batch) -> PILImage.Image:
+    """Draw the grid of both directions, with a header that names the columns."""
     count = min(len(samples.a), len(samples.b))
-    halves = [("A", "B", samples.a[:count]), ("B", "A", samples.b[:count])]
+    halves: list[tuple[DomainName, Image]] = [("A", samples.a[:count]), ("B", samples.b[:count])]
     groups = []
-    for source, target, image in halves:
-        columns = views(paths, source, target, image)._asdict()
-        groups.append(Group(f"{source} to {target}", {name: to_pixels(view) for name, view in columns.items()}))
+    for source, image in halves:
+        columns = views(networks, source, image)
+        groups.append(Group(f"{source} to {OTHER[source]}", {name: to_pixels(view) for name, view in columns.items()}))
     return draw_sheet(groups)
 
 
-def save_grid(path: Path, paths: TranslationPaths, samples: Batch) -> None:
+def save_grid(path: Path, networks: TranslationModel, samples: Batch) -> None:
     """Draw the grid and write it as a PNG."""
     path.parent.mkdir(exist_ok=True)
-    draw_grid(paths, samples).save(path)
+    draw_grid(networks, samples).save(path)

@@ -1,12 +1,13 @@
-"""Quantities that change during a run, as functions of the step."""
+"""The learning rate, as a function of the step."""
+
+from nicegan.config import OptimizerConfig
 
 
-def learning_rate(step: int, num_steps: int, initial: float) -> float:
-    """Constant over the first half of the run, then linear to 0. `step` counts from 0."""
+def learning_rate(step: int, num_steps: int, settings: OptimizerConfig) -> float:
+    """Return the learning rate of a step, counted from 0, in a run of `num_steps`."""
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    if settings.schedule == "halving":
+        return settings.learning_rate * 0.5 ** (step // settings.halve_every)
     remaining = (num_steps - step) / (num_steps - num_steps // 2)
-    return initial * max(0.0, min(1.0, remaining))
-
-
-def average_weight(step: int, decay: float) -> float:
-    """How much of the averaged weights stays at this step: `decay`, but less while few steps have been averaged."""
-    return min(decay, (1 + step) / (10 + step))
+    return settings.learning_rate * max(0.0, min(1.0, remaining))

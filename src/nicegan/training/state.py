@@ -1,16 +1,7 @@
-"""Everything a run must remember, as one object; saved so that a reader never finds half a checkpoint.
-
-A checkpoint is a folder: `weights.safetensors` (both domains whole, and the averaged networks), `state.pt` (step,
-optimizers, random number generators, position in the data, best score and patience), and the checksums of both. It is
-written beside its place, flushed, and renamed.
-"""
+"""Everything a run must remember between two steps, as one object."""
 
 from __future__ import annotations
 
-import json
-import os
-import pickle
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,33 +9,15 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, FiniteFloat, NonNegativeInt
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 
-from nicegan.atomic import sync_folder, write_atomically, write_flushed
-from nicegan.config import OptimizerConfig, RunConfig, first_mistake
-from nicegan.download import sha256_of
+from nicegan.checkpoint import EMA_PREFIX, UNREADABLE, read_checkpoint, save_checkpoint, unreadable
+from nicegan.config import OptimizerConfig
 from nicegan.errors import CheckpointError
-from nicegan.methods.base import Method
-from nicegan.methods.build import build_method
-from nicegan.models.domain import TranslationPaths
-from nicegan.run_folder import pointed_at
-from nicegan.training.average import averaged_copy
-
-_UNREADABLE = (  # what reading a damaged checkpoint raises
-    OSError,
-    RuntimeError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    pickle.UnpicklingError,
-    SafetensorError,
-)
-FORMAT_VERSION = 3  # 1 knew no rollbacks; 2 no patience, no streaks and no position in the data
-SUMS = "sha256.json"
+from nicegan.methods.base import Method, TranslationModel, unique_state
+from nicegan.run_config import RunConfig
+from nicegan.training.ema import averaged_copy
 
 
 @dataclass
@@ -73,11 +46,11 @@ class TrainingState:
     """A run between two steps."""
 
     method: Method
-    optimizers: tuple[torch.optim.Optimizer, ...]
-    average: TranslationPaths
+    optimizers: dict[str, Optimizer]  # by phase
+    ema: TranslationModel
     images_per_step: int  # of each domain, in one process
     step: int = 0
-    drawn: int = 0  # images of each domain that all processes have trained on
+    samples_seen: int = 0  # images of each domain that all processes have trained on
     best: Best | None = None
     num_worse: int = 0  # scores since the best one
     rollbacks: int = 0
@@ -86,53 +59,65 @@ class TrainingState:
     data: str = ""  # which images, in which order of theirs
 
     def tensors(self) -> dict[str, Tensor]:
-        """All weights: "A.generator...", "average.A.generator..."."""
-        named = {
-            f"{domain.name}.{key}": value
-            for domain in self.method.domains
-            for key, value in domain.state_dict().items()
-        }
-        return named | {f"average.{key}": value for key, value in self.average.state_dict().items()}
+        """Return all weights: "A.generator...", "average.A.generator..."."""
+        averaged = {f"{EMA_PREFIX}{name}": tensor for name, tensor in unique_state(self.ema).items()}
+        return unique_state(self.method) | averaged
 
-    def memory(self) -> dict[str, Any]:
-        """All that is not weights."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that is not weights and is the same in every process."""
         return {
-            "format_version": FORMAT_VERSION,
             "step": self.step,
-            "drawn": self.drawn,
+            "drawn": self.samples_seen,
             "rollbacks": self.rollbacks,
             "streaks": self.streaks,
             "position": self.position,
             "data": self.data,
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "best": None if self.best is None else (self.best.step, self.best.score),
             "num_worse": self.num_worse,
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
 
-    def restore(self, tensors: dict[str, Tensor], memory: dict[str, Any]) -> None:
-        """Become the run that was saved."""
+    def load_state_dict(self, tensors: dict[str, Tensor], state: dict[str, Any], rank: int = 0) -> None:
+        """Become the run that was saved.
+
+        Args:
+            tensors: as `tensors` returned them.
+            state: as `state_dict` returned it, with "processes": what each process remembers besides.
+            rank: of this process; one that was not there begins with nothing.
+        """
         own = self.tensors()
         if {name: tensor.shape for name, tensor in own.items()} != {name: t.shape for name, t in tensors.items()}:
             raise CheckpointError("the checkpoint's weights are of other networks than the run's configuration says")
-        facts = Facts.model_validate(memory)
+        facts = Facts.model_validate(state)
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(tensors[name])
-        for optimizer, saved in zip(self.optimizers, memory["optimizers"], strict=True):
-            restore_optimizer(optimizer, saved)
+        for name, saved in self._saved_optimizers(state["optimizers"]).items():
+            load_optimizer(self.optimizers[name], saved)
         self.step = facts.step
-        self.drawn = self.step * self.images_per_step if facts.drawn is None else facts.drawn
+        self.samples_seen = self.step * self.images_per_step if facts.drawn is None else facts.drawn
         self.rollbacks, self.streaks, self.num_worse = facts.rollbacks, facts.streaks, facts.num_worse
         self.position, self.data = facts.position, facts.data
         self.best = None if facts.best is None else Best(*facts.best)
-        torch.set_rng_state(memory["random"])
-        if torch.cuda.is_available() and memory["random_cuda"]:
-            torch.cuda.set_rng_state_all(memory["random_cuda"][: torch.cuda.device_count()])
+        processes = state.get("processes", [])
+        if rank < len(processes):
+            self.method.load_process_state(processes[rank])
+        torch.set_rng_state(state["random"])
+        if torch.cuda.is_available() and state["random_cuda"]:
+            torch.cuda.set_rng_state_all(state["random_cuda"][: torch.cuda.device_count()])
+
+    def _saved_optimizers(self, saved: Any) -> dict[str, Any]:
+        """Return the optimizers' states by phase; formats up to 3 listed them in the order of the phases."""
+        if isinstance(saved, list):
+            saved = dict(zip(self.optimizers, saved, strict=True))
+        if saved.keys() != self.optimizers.keys():
+            raise ValueError(f"it has optimizers of {', '.join(saved)}, not of {', '.join(self.optimizers)}")
+        return saved
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+def load_optimizer(optimizer: Optimizer, saved: dict[str, Any]) -> None:
     """Take over what an optimizer has learned; its settings are the run's own.
 
     Raises:
@@ -147,22 +132,21 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -
 
 
 def new_state(config: RunConfig, device: torch.device) -> TrainingState:
-    """A run before its first step; the initial weights follow from the seed."""
+    """Return a run before its first step; the initial weights follow from the seed."""
     torch.manual_seed(config.seed)
-    method = build_method(config.network, config.loss, config.size)
-    for domain in method.domains:
-        domain.to(device)
-    optimizers = tuple(build_optimizer(phase.parameters(), config.optimizer, device) for phase in method.phases)
+    method = config.method.build(config.size).to(device)
+    optimizers: dict[str, Optimizer] = {
+        phase.name: build_optimizer(phase.parameters(), config.method.optimizer_of(phase.name), device)
+        for phase in method.phases
+    }
     images_per_step = config.batch_size * config.accumulate
-    return TrainingState(method, optimizers, averaged_copy(method.translation_paths()), images_per_step)
+    return TrainingState(method, optimizers, averaged_copy(method.translation_model()), images_per_step)
 
 
-def build_optimizer(
-    parameters: Iterable[nn.Parameter], settings: OptimizerConfig, device: torch.device
-) -> torch.optim.Adam:
-    """Adam, fused; on a GPU its learning rate is a tensor, which a CUDA graph can read anew in every replay."""
+def build_optimizer(parameters: Iterable[nn.Parameter], settings: OptimizerConfig, device: torch.device) -> Adam:
+    """Return Adam, fused; on a GPU its learning rate is a tensor, which a CUDA graph can read anew in every replay."""
     on_gpu = device.type == "cuda"
-    return torch.optim.Adam(
+    return Adam(
         parameters,
         lr=torch.tensor(settings.learning_rate, device=device) if on_gpu else settings.learning_rate,
         betas=(settings.beta1, settings.beta2),
@@ -172,108 +156,28 @@ def build_optimizer(
     )
 
 
-def checkpoint_name(step: int) -> str:
-    """The folder of a step's checkpoint."""
-    return f"{step:09d}"
+def save_state(folder: Path, state: TrainingState, processes: list[dict[str, Tensor]] | None = None) -> Path:
+    """Write the state as a checkpoint below `folder`; return its path.
 
-
-def save_checkpoint(folder: Path, state: TrainingState) -> Path:
-    """Write the state below `folder`, whole or not at all; returns where."""
-    folder.mkdir(exist_ok=True)
-    place = folder / checkpoint_name(state.step)
-    beside = folder / f".{place.name}.{os.getpid()}"
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
-    try:
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors().items()}
-        write_flushed(beside / "weights.safetensors", save(weights, metadata={"format_version": str(FORMAT_VERSION)}))
-        write_memory(beside / "state.pt", state.memory())
-        sums = {name: sha256_of(beside / name) for name in ("weights.safetensors", "state.pt")}
-        write_flushed(beside / SUMS, (json.dumps(sums, indent=1) + "\n").encode())
-        discard(place)  # the same step again, after a resume from before it
-        beside.rename(place)
-        sync_folder(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return place
-
-
-def write_memory(path: Path, memory: dict[str, Any]) -> None:
-    """Write with torch.save, which hides a full disk behind an error of its own."""
-    with path.open("wb") as file:
-        try:
-            torch.save(memory, file)
-        except RuntimeError as problem:
-            raise problem.__context__ if isinstance(problem.__context__, OSError) else problem from None
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def check_sums(place: Path) -> None:
-    """Whether a checkpoint's files are what was written; those of older formats have no sums.
-
-    Raises:
-        ValueError: a file is another one. OSError: a file cannot be read.
+    Args:
+        folder: the run's checkpoints.
+        state: of the run.
+        processes: what each process remembers besides, in order of rank; that of this one alone if None.
     """
-    if not (place / SUMS).is_file():
-        return
-    for name, written in json.loads((place / SUMS).read_text(encoding="utf-8")).items():
-        if sha256_of(place / name) != written:
-            raise ValueError(f"{name} has changed since it was written: the disk, or whoever copied it, is at fault")
+    own = [state.method.process_state()] if processes is None else processes
+    return save_checkpoint(folder, state.step, state.tensors(), {**state.state_dict(), "processes": own})
 
 
-def load_checkpoint(place: Path, state: TrainingState) -> None:
-    """Restore the state saved at `place`.
+def load_state(path: Path, state: TrainingState, rank: int = 0) -> None:
+    """Restore the state saved at `path`.
 
     Raises:
         CheckpointError: not a whole checkpoint, or one of another format or other networks.
     """
     try:
-        check_sums(place)
-        memory = torch.load(place / "state.pt", map_location="cpu", weights_only=True)
-        if memory["format_version"] > FORMAT_VERSION:
-            raise CheckpointError(f"{place} was written by a newer nicegan (format {memory['format_version']})")
-        state.restore(load_file(place / "weights.safetensors"), memory)
-        if state.step != int(place.name):
+        tensors, saved = read_checkpoint(path)
+        state.load_state_dict(tensors, saved, rank)
+        if state.step != int(path.name):
             raise ValueError(f"it says that it is of step {state.step}")
-    except _UNREADABLE as problem:
-        way_out = "remove its folder to go on from the one before"
-        raise CheckpointError(f"checkpoint {place} cannot be read: {first_mistake(problem)}; {way_out}") from None
-
-
-def point_to(pointer: Path, place: Path, why: str, **facts: Any) -> None:
-    """Write `latest` or `best`: which checkpoint is which, and why."""
-    content = {"checkpoint": f"{place.parent.name}/{place.name}", "step": int(place.name), "why": why, **facts}
-    write_atomically(pointer, (json.dumps(content, indent=1) + "\n").encode())
-
-
-def whole_checkpoints(folder: Path) -> list[Path]:
-    """All checkpoints below `folder`, oldest first; unfinished ones have other names."""
-    return sorted(path for path in folder.glob("*") if path.is_dir() and path.name.isdigit())
-
-
-def standing(latest: Path, checkpoints: Path) -> Path | None:
-    """Where a run goes on: at `latest`, or at the newest checkpoint if that pointer is lost; None for a new run."""
-    return pointed_at(latest) or next(reversed(whole_checkpoints(checkpoints)), None)
-
-
-def prune(folder: Path, keep: int, spared: set[Path | None]) -> None:
-    """Remove all but the newest `keep` checkpoints and the spared ones."""
-    for place in whole_checkpoints(folder)[:-keep]:
-        if place not in spared:
-            discard(place)
-
-
-def discard(place: Path) -> None:
-    """Remove a checkpoint so that no kill leaves half of it under its name."""
-    if place.exists():
-        aside = place.with_name(f".{place.name}.discarded")
-        shutil.rmtree(aside, ignore_errors=True)
-        place.rename(aside)
-        shutil.rmtree(aside)
-
-
-def sweep(folder: Path) -> None:
-    """Remove what kills left of checkpoints that were being written or discarded."""
-    for leftover in folder.glob(".*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    except UNREADABLE as problem:
+        raise unreadable(path, problem) from None

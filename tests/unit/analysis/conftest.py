@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from nicegan.config import RunConfig
+from nicegan.checkpoint import point_to
 from nicegan.data.places import Dataset, find_dataset
-from nicegan.machine import Machine
-from nicegan.model_file import ModelCard, save_model
+from nicegan.device import Machine
+from nicegan.model_file import ModelSpec, save_model
+from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
-from nicegan.training.state import TrainingState, new_state, point_to, save_checkpoint
+from nicegan.training.state import TrainingState, new_state, save_checkpoint
 
 
 def write_run(root: Path, config: RunConfig) -> TrainingState:
@@ -20,7 +21,7 @@ def write_run(root: Path, config: RunConfig) -> TrainingState:
     state = new_state(config, torch.device("cpu"))
     place = save_checkpoint(folder.checkpoints, state)
     point_to(folder.latest, place, "the newest")
-    save_model(folder.model, ModelCard(network=config.network, image_size=config.size), state.average)
+    save_model(folder.model, ModelSpec(network=config.network, image_size=config.size), state.ema)
     return state
 
 

@@ -12,11 +12,11 @@ from tests.unit.analysis.conftest import write_run
 from nicegan.analysis import heatmaps
 from nicegan.analysis.heatmaps import draw_heatmaps, heatmap_sheet, placed, sights, single_files, smoothed, unique_stems
 from nicegan.analysis.judges import judging_checkpoint, load_discriminators
-from nicegan.config import RunConfig
 from nicegan.data.places import Dataset, find_dataset
+from nicegan.device import Machine
 from nicegan.errors import CheckpointError
-from nicegan.machine import Machine
-from nicegan.methods.build import build_discriminator
+from nicegan.methods.nicegan.build import build_discriminator
+from nicegan.run_config import RunConfig
 
 
 def test_a_head_looks_where_its_logits_change(monkeypatch: pytest.MonkeyPatch) -> None:

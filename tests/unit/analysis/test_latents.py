@@ -15,11 +15,11 @@ from nicegan.analysis.latents import analyse_latents, as_record
 from nicegan.data.augment import to_network
 from nicegan.data.cache import open_images
 from nicegan.data.places import Dataset, Files, find_dataset
+from nicegan.device import Machine
 from nicegan.errors import DataError
-from nicegan.machine import Machine
-from nicegan.methods.build import build_translation_paths
+from nicegan.methods.nicegan.build import build_translation_paths
 from nicegan.metrics.mmd import median_distance
-from nicegan.model_file import ModelCard, load_model, save_model
+from nicegan.model_file import ModelSpec, load_model, save_model
 
 
 def test_the_points_are_the_latents_of_each_domains_own_encoder(run: Path, images: Dataset, machine: Machine) -> None:
@@ -47,7 +47,7 @@ def shared_encoder_model(path: Path) -> Path:
     """A model whose domains have the same weights."""
     paths = build_translation_paths(TINY, (64, 64))
     paths["B"].load_state_dict(paths["A"].state_dict())
-    save_model(path, ModelCard(network=TINY, image_size=(64, 64)), paths)
+    save_model(path, ModelSpec(network=TINY, image_size=(64, 64)), paths)
     return path
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.analysis.conftest import write_run
 from tests.unit.cli.test_commands import run
 
-from nicegan.config import RunConfig
+from nicegan.run_config import RunConfig
 
 
 def test_latents_of_two_models(

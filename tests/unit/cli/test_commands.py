@@ -9,9 +9,9 @@ from tests.conftest import write_images
 
 from nicegan import cli
 from nicegan.cli.train import read_arguments
-from nicegan.config import RunConfig, differences
 from nicegan.errors import ConfigError
 from nicegan.recipes import RECIPES, recipe
+from nicegan.run_config import RunConfig, differences
 
 
 def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.analysis.conftest import write_run
 from tests.unit.cli.test_commands import QUICK, run
 
-from nicegan.config import RunConfig
+from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
 
 SMALL = [*QUICK, "--recipe", "nicegan-tiny", "--crop-margin", "8"]

@@ -15,9 +15,9 @@ import nicegan
 from nicegan.data.folders import find_images, read_image
 from nicegan.errors import DataError, NiceganError
 from nicegan.evaluation.content import similarity_to_sources
-from nicegan.evaluation.folders import translate_files
 from nicegan.evaluation.measure import Measured, Score, num_resamples
-from nicegan.evaluation.translate import load
+from nicegan.inference.files import translate_files
+from nicegan.inference.translator import load
 from nicegan.metrics.frechet import frechet_distance
 from nicegan.metrics.kernel import KernelSubsets
 

@@ -9,10 +9,10 @@ import torch
 from tests.unit.test_model_file import little_memory
 from torch import Tensor, nn
 
-from nicegan.config import LossConfig, NetworkConfig
 from nicegan.errors import CheckpointError
 from nicegan.export.published import import_published, load_published, renamed
-from nicegan.methods.build import build_method
+from nicegan.methods.nicegan.build import build_method
+from nicegan.methods.nicegan.config import NiceGANLoss, NiceGANNetwork
 from nicegan.model_file import load_model
 
 CONV = ("weight_orig", "weight_u", "weight_v", "bias")
@@ -38,9 +38,9 @@ def published_names(depth: int, blocks: int) -> dict[str, list[str]]:
     return {"gen2A": generator, "gen2B": generator, "disA": discriminator, "disB": discriminator}
 
 
-def checkpoint(network: NetworkConfig, size: int) -> dict[str, dict[str, Tensor]]:
+def checkpoint(network: NiceGANNetwork, size: int) -> dict[str, dict[str, Tensor]]:
     """A checkpoint in the published format, made from random weights of ours."""
-    method = build_method(network, LossConfig(), (size, size))
+    method = build_method(network, NiceGANLoss(), (size, size))
     modules: dict[str, nn.Module] = {}
     for domain in method.domains:
         modules |= {f"gen2{domain.name}": domain.generator, f"dis{domain.name}": domain.discriminator}
@@ -55,7 +55,7 @@ def checkpoint(network: NetworkConfig, size: int) -> dict[str, dict[str, Tensor]
 def test_any_width_and_depth_is_recognised(
     tmp_path: Path, channels: int, blocks: int, depth: int, size: int, summary: str
 ) -> None:
-    wanted = NetworkConfig.model_validate(
+    wanted = NiceGANNetwork.model_validate(
         {"base_channels": channels, "blocks": blocks, "depth": depth, "summary": summary}
     )
     parts = checkpoint(wanted, size)
@@ -74,7 +74,7 @@ def test_any_width_and_depth_is_recognised(
 
 
 def test_the_model_file_translates_like_the_checkpoint(tmp_path: Path) -> None:
-    torch.save(checkpoint(NetworkConfig(base_channels=4, blocks=1, depth=6), 64), tmp_path / "params.pt")
+    torch.save(checkpoint(NiceGANNetwork(base_channels=4, blocks=1, depth=6), 64), tmp_path / "params.pt")
     import_published(tmp_path / "params.pt", tmp_path / "model.safetensors")
     _, method = load_published(tmp_path / "params.pt")
     image = torch.rand(1, 3, 64, 64)
@@ -172,7 +172,7 @@ def damaged(parts: dict[str, dict[str, Tensor]], kind: str) -> object:
     ],
 )
 def test_anything_else_is_a_clear_error(tmp_path: Path, kind: str) -> None:
-    parts = checkpoint(NetworkConfig(base_channels=4, blocks=1, depth=6), 64)
+    parts = checkpoint(NiceGANNetwork(base_channels=4, blocks=1, depth=6), 64)
     torch.save(damaged(parts, kind), tmp_path / "params.pt")
     with little_memory(), pytest.raises(CheckpointError) as caught:
         load_published(tmp_path / "params.pt")

@@ -76,7 +76,7 @@ def test_behind_a_normalisation_only_its_input_is_kept() -> None:
 def test_a_wrong_recipe_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted error: the recipe forgets the ReLU."""
     layer, x = ReflectConv2d(3, 4, 3, bias=False), torch.randn(1, 3, 8, 8, requires_grad=True)
-    made = conv.with_recipe(x.relu(), conv.Recipe(lambda kept: kept, (x.detach(),)))
+    made = conv.with_recompute(x.relu(), conv.Recompute(lambda kept: kept, (x.detach(),)))
     (mine,) = torch.autograd.grad(layer(made).square().sum(), layer.weight)
     (wanted,) = torch.autograd.grad(layer(x.relu()).square().sum(), layer.weight)
     with pytest.raises(AssertionError):

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import torch
 
-from nicegan.config import RunConfig
-from nicegan.machine import Machine
-from nicegan.methods.base import Batch
-from nicegan.processes import Team
+from nicegan.device import Machine
+from nicegan.distributed import ProcessGroup
+from nicegan.run_config import RunConfig
+from nicegan.shapes import Batch
 from nicegan.training.graphs import WARM_UP_CALLS, RecordedUpdate, Update
 from nicegan.training.step import why_no_graphs
 
@@ -72,13 +72,13 @@ def test_what_cannot_be_recorded_is_computed_eagerly_and_says_why() -> None:
     assert recorded.problem == "operation not permitted when stream is capturing"
 
 
-class Pair(Team):
+class Pair(ProcessGroup):
     size = 2
 
 
 def test_graphs_are_for_one_process_on_a_gpu(tiny_run: RunConfig) -> None:
     gpu, cpu = (Machine(torch.device(name), "float32") for name in ("cuda", "cpu"))
-    assert why_no_graphs(tiny_run, gpu, Team()) is None
-    assert why_no_graphs(tiny_run, cpu, Team()) == "they are for NVIDIA GPUs, and this run is on cpu"
+    assert why_no_graphs(tiny_run, gpu, ProcessGroup()) is None
+    assert why_no_graphs(tiny_run, cpu, ProcessGroup()) == "they are for NVIDIA GPUs, and this run is on cpu"
     assert why_no_graphs(tiny_run, gpu, Pair()) == "2 processes"
-    assert why_no_graphs(tiny_run.model_copy(update={"cuda_graphs": False}), gpu, Team()) == "--no-cuda-graphs"
+    assert why_no_graphs(tiny_run.model_copy(update={"cuda_graphs": False}), gpu, ProcessGroup()) == "--no-cuda-graphs"

@@ -6,9 +6,9 @@ import sys
 import pytest
 import torch
 
-from nicegan.config import RunConfig
-from nicegan.machine import Machine
+from nicegan.device import Machine
 from nicegan.recipes import recipe
+from nicegan.run_config import RunConfig
 from nicegan.training import memory
 from nicegan.training.memory import predict
 
@@ -17,7 +17,7 @@ SHALLOW = {"blocks": 1}
 MEASURE = """
 import re, torch
 from pathlib import Path
-from nicegan.machine import choose_machine, keep_freed_memory, process_bytes
+from nicegan.device import set_up_machine, keep_freed_memory, process_bytes
 from nicegan.methods.base import Batch
 from nicegan.recipes import recipe
 from nicegan.training.memory import predict
@@ -28,7 +28,7 @@ def own_bytes():  # without the libraries, whose pages the system takes in and g
     return 1024 * int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 
 config = recipe("nicegan", image_size=96, batch_size=2, network={"base_channels": 32, "blocks": 2})
-machine = choose_machine("cpu", "float32", 1)
+machine = set_up_machine("cpu", "float32", 1)
 keep_freed_memory()
 need = predict(config, machine).total
 before, own = process_bytes(), own_bytes()
@@ -47,7 +47,7 @@ def test_the_prediction_is_within_15_percent_of_a_process_that_trains() -> None:
 
 def test_the_peak_is_not_that_of_whoever_started_the_process() -> None:
     ballast = b"1" * 2**30
-    peak = "import torch; from nicegan.machine import peak_bytes; print(peak_bytes(torch.device('cpu')))"
+    peak = "import torch; from nicegan.device import peak_bytes; print(peak_bytes(torch.device('cpu')))"
     done = subprocess.run([sys.executable, "-c", peak], capture_output=True, text=True, check=True)
     assert 2**26 < int(done.stdout) < len(ballast)
 
@@ -105,7 +105,7 @@ def test_the_quick_rule_is_on_the_safe_side(name: str) -> None:
 def test_a_later_run_of_the_process_has_a_peak_of_its_own() -> None:
     peaks = """
 import torch
-from nicegan.machine import forget_peak, peak_bytes
+from nicegan.device import forget_peak, peak_bytes
 cpu = torch.device("cpu")
 large = torch.ones(2**27)
 del large

@@ -10,12 +10,12 @@ from rich.console import Console
 from tests.conftest import write_images
 
 import nicegan
-from nicegan.config import RunConfig
-from nicegan.model_file import read_card
+from nicegan.model_file import read_spec
+from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
-from nicegan.training.judge import Judge
-from nicegan.training.loop import Run
+from nicegan.training.checkpoint_score import CheckpointScore
 from nicegan.training.state import TrainingState
+from nicegan.training.trainer import Run
 
 SCORES = [9.0, 5.0, 7.0, 5.0, 6.0, 4.0]  # of steps 1, 2 ...
 
@@ -24,7 +24,7 @@ SCORES = [9.0, 5.0, 7.0, 5.0, 6.0, 4.0]  # of steps 1, 2 ...
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A judge that gives these scores, one a step, also over a resume."""
     scores = iter(SCORES)
-    monkeypatch.setattr(Judge, "score", lambda judge, average: next(scores))
+    monkeypatch.setattr(CheckpointScore, "score", lambda judge, average: next(scores))
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_the_best_checkpoint_is_kept_wherever_it_falls_and_so_is_the_last(
     trained(config, tmp_path / "run")
     best = json.loads((tmp_path / "run/best").read_text())
     assert (best["step"], best["score"]) == (2, 5.0)
-    assert read_card(tmp_path / "run/model.safetensors").step == 2
+    assert read_spec(tmp_path / "run/model.safetensors").step == 2
     assert sorted(path.name for path in (tmp_path / "run/checkpoints").iterdir()) == ["000000002", "000000005"]
     logged = [line["score/sliced_wasserstein"] for line in RunFolder(tmp_path / "run").read_metrics() if len(line) == 3]
     assert logged == SCORES[:5]
@@ -82,7 +82,7 @@ def test_until_there_is_a_best_the_model_is_the_newest(tiny_run: RunConfig, tmp_
     model, seen = tmp_path / "run/model.safetensors", {}
 
     def read_step(state: TrainingState) -> None:
-        seen[state.step] = read_card(model).step if model.is_file() else None
+        seen[state.step] = read_spec(model).step if model.is_file() else None
 
     nicegan.train(config, tmp_path / "run", Console(quiet=True), read_step)
     assert [seen[step] for step in (1, 2, 3, 4, 5)] == [None, 2, 2, 4, 4]

@@ -4,10 +4,10 @@ import pytest
 import torch
 from tests.conftest import TINY
 
-from nicegan.config import LossConfig
-from nicegan.methods.build import build_method
-from nicegan.training.average import averaged_copy, update_average
-from nicegan.training.schedule import average_weight, learning_rate
+from nicegan.methods.nicegan.build import build_method
+from nicegan.methods.nicegan.config import NiceGANLoss
+from nicegan.training.ema import averaged_copy, ema_weight, update_ema
+from nicegan.training.schedule import learning_rate
 
 
 @pytest.mark.parametrize(
@@ -22,19 +22,19 @@ def test_one_step_runs_have_a_rate() -> None:
 
 
 def test_the_average_warms_up() -> None:
-    assert average_weight(0, 0.999) == pytest.approx(0.1)
-    assert average_weight(10**6, 0.999) == 0.999
+    assert ema_weight(0, 0.999) == pytest.approx(0.1)
+    assert ema_weight(10**6, 0.999) == 0.999
 
 
 def test_the_average_moves_by_its_formula_and_is_not_the_raw_network() -> None:
-    method = build_method(TINY, LossConfig(), (64, 64))
+    method = build_method(TINY, NiceGANLoss(), (64, 64))
     paths = method.translation_paths()
     average = averaged_copy(paths)
     before = [parameter.clone() for parameter in average.parameters()]
     with torch.no_grad():
         for parameter in paths.parameters():
             parameter.add_(1.0)
-    update_average(average, paths, 0.75)
+    update_ema(average, paths, 0.75)
     for old, new in zip(before, average.parameters(), strict=True):
         torch.testing.assert_close(new, old + 0.25)
         assert not new.requires_grad

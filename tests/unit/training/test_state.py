@@ -6,24 +6,14 @@ import pytest
 import torch
 from filelock import FileLock, Timeout
 
-from nicegan.config import RunConfig
+from nicegan.checkpoint import point_to, pointed_at, prune, standing
+from nicegan.device import Machine, set_up_machine
 from nicegan.errors import CheckpointError, ConfigError
-from nicegan.machine import Machine, choose_machine
-from nicegan.methods.base import Batch
+from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
+from nicegan.shapes import Batch
 from nicegan.training import state as state_module
-from nicegan.training.state import (
-    SUMS,
-    Best,
-    TrainingState,
-    load_checkpoint,
-    new_state,
-    point_to,
-    pointed_at,
-    prune,
-    save_checkpoint,
-    standing,
-)
+from nicegan.training.state import SUMS, Best, TrainingState, load_state, new_state, save_checkpoint
 from nicegan.training.step import Stepper
 
 CPU = Machine(torch.device("cpu"), "float32")
@@ -55,7 +45,7 @@ def test_a_restored_run_is_the_same_run(tiny_run: RunConfig, batch: Batch, tmp_p
     state.best = Best(1, 0.5)
     place = save_checkpoint(tmp_path, state)
     restored = new_state(tiny_run.model_copy(update={"seed": 9}), CPU.device)
-    load_checkpoint(place, restored)
+    load_state(place, restored)
     assert same(state, restored)
     for run in (state, restored):
         Stepper(run, tiny_run, CPU)(batch)
@@ -95,18 +85,18 @@ def test_a_damaged_checkpoint_is_named(
     if damage != "missing":
         path.write_bytes(content[:1000] if damage == "cut" else b"garbage")
     with pytest.raises(CheckpointError, match=place.name):
-        load_checkpoint(place, new_state(tiny_run, CPU.device))
+        load_state(place, new_state(tiny_run, CPU.device))
 
 
 @pytest.mark.parametrize("file", ["weights.safetensors", "state.pt"])
 def test_one_bit_that_rots_is_noticed(tiny_run: RunConfig, tmp_path: Path, file: str) -> None:
     place = save_checkpoint(tmp_path, new_state(tiny_run, CPU.device))
-    load_checkpoint(place, new_state(tiny_run, CPU.device))
+    load_state(place, new_state(tiny_run, CPU.device))
     content = bytearray((place / file).read_bytes())
     content[len(content) // 2] ^= 1
     (place / file).write_bytes(content)
     with pytest.raises(CheckpointError, match=f"{file} has changed since it was written"):
-        load_checkpoint(place, new_state(tiny_run, CPU.device))
+        load_state(place, new_state(tiny_run, CPU.device))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +115,7 @@ def test_a_state_of_wrong_types_is_refused(
     torch.save({**state.memory(), **wrong}, place / "state.pt")
     (place / SUMS).unlink()
     with pytest.raises(CheckpointError, match="cannot be read: .*; remove its folder"):
-        load_checkpoint(place, new_state(tiny_run, CPU.device))
+        load_state(place, new_state(tiny_run, CPU.device))
 
 
 def test_the_memory_of_other_parameters_is_refused(tiny_run: RunConfig, batch: Batch, tmp_path: Path) -> None:
@@ -136,7 +126,7 @@ def test_the_memory_of_other_parameters_is_refused(tiny_run: RunConfig, batch: B
     torch.save(memory, place / "state.pt")
     (place / SUMS).unlink()
     with pytest.raises(CheckpointError, match="the optimizer's state of a parameter"):
-        load_checkpoint(place, new_state(tiny_run, CPU.device))
+        load_state(place, new_state(tiny_run, CPU.device))
 
 
 def test_a_disk_that_fills_up_in_torch_save_is_said_so(
@@ -185,7 +175,7 @@ def test_code_in_a_checkpoint_does_not_run(tiny_run: RunConfig, tmp_path: Path) 
     torch.save({**memory, "position": Malice(tmp_path / "owned")}, place / "state.pt")
     (place / SUMS).unlink()
     with pytest.raises(CheckpointError, match="cannot be read"):
-        load_checkpoint(place, new_state(tiny_run, CPU.device))
+        load_state(place, new_state(tiny_run, CPU.device))
     assert not (tmp_path / "owned").exists()
 
 
@@ -193,7 +183,7 @@ def test_other_networks_are_refused(tiny_run: RunConfig, tmp_path: Path) -> None
     place = save_checkpoint(tmp_path, new_state(tiny_run, CPU.device))
     network = tiny_run.network.model_copy(update={"blocks": 2})
     with pytest.raises(CheckpointError, match="other networks"):
-        load_checkpoint(place, new_state(tiny_run.model_copy(update={"network": network}), CPU.device))
+        load_state(place, new_state(tiny_run.model_copy(update={"network": network}), CPU.device))
 
 
 def test_pointers_and_pruning(tmp_path: Path) -> None:
@@ -296,12 +286,12 @@ def test_weights_of_other_shapes_are_refused(tiny_run: RunConfig) -> None:
 @pytest.mark.parametrize("device", ["cuda:7", "gpu", "xpu", "meta", "hpu", ""])
 def test_a_device_that_is_not_there(device: str) -> None:
     with pytest.raises(ConfigError, match="cannot be used here; there is cpu"):
-        choose_machine(device, "auto")
+        set_up_machine(device, "auto")
 
 
 def test_a_precision_that_is_not_there() -> None:
     with pytest.raises(ConfigError, match="NVIDIA"):
-        choose_machine("cpu", "tf32")
+        set_up_machine("cpu", "tf32")
 
 
 def test_bfloat16_trains_nearly_like_float32(tiny_run: RunConfig, batch: Batch) -> None:
@@ -330,8 +320,8 @@ def test_checkpoints_of_older_formats_are_migrated_and_newer_ones_refused(
     torch.save({**memory, "format_version": version}, place / "state.pt")
     (place / SUMS).unlink()
     restored = new_state(tiny_run.model_copy(update={"batch_size": 3}), CPU.device)
-    load_checkpoint(place, restored)
+    load_state(place, restored)
     assert (restored.rollbacks, restored.num_worse, restored.position, restored.drawn) == (0, 0, {}, 21)
     torch.save({**memory, "format_version": 99}, place / "state.pt")
     with pytest.raises(CheckpointError, match="newer nicegan"):
-        load_checkpoint(place, restored)
+        load_state(place, restored)

@@ -1,0 +1,1 @@
+"""The same training with switches on and off, and one table of what that changes."""

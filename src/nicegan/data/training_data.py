@@ -1,0 +1,160 @@
+"""The training data of one process: a source of images a domain, and the batch of any step."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nicegan.data.augment import cropped, to_network
+from nicegan.data.cache import ImageStore, Pixels, open_images
+from nicegan.data.dataset import CachedImages, Reading, Source, StreamedImages, first_images
+from nicegan.data.folders import evenly_chosen, ignore_image_warnings, listing
+from nicegan.data.places import Dataset, Files, Place, Tars, find_dataset
+from nicegan.data.sampler import Share, crop, serials
+from nicegan.data.tar import refuse_broken_shards
+from nicegan.errors import DataError
+from nicegan.run_config import RunConfig
+from nicegan.shapes import Batch
+
+NUM_SAMPLES = 4  # images a domain in a sample grid
+DETOUR = 0x9E3779B97F4A7C15  # added to the seed after a rollback; any large odd number would do
+NUM_SCORED = 64  # images a domain in a score
+
+Progress = Callable[[str, int, int], None]  # what, done, total
+
+
+class TrainingData:
+    """Batches by step, and the fixed images of samples and scores.
+
+    Raises:
+        DataError: places or images that cannot be used; every broken file among the images to train on and to score
+            is listed, and so is every broken local shard.
+    """
+
+    def __init__(self, config: RunConfig, progress: Progress, share: Share = Share()) -> None:  # noqa: B008
+        self.config = config
+        self.share = share
+        found = find_dataset(config.data, config.domain_a, config.domain_b)
+        self.without_test = [name for name, test in (("A", found.test_a), ("B", found.test_b)) if test is None]
+        train = {"images of A": found.train_a, "images of B": found.train_b}
+        test = {"test images of A": found.test_a or found.train_a, "test images of B": found.test_b or found.train_b}
+        refuse_broken_shards([url for place in found if isinstance(place, Tars) for url in place.urls])
+        stores = self._open_files(train, test, progress)
+        self._refuse_broken(stores, sum(len(place.paths) for place in found if isinstance(place, Files)))
+        self.sources = self._open_sources(found, stores, progress)
+        scored = (self._scored(what, place, stores, progress) for what, place in test.items())
+        self.scored = Batch(*(to_network(torch.from_numpy(np.array(pixels))) for pixels in scored))
+
+    @property
+    def per_process(self) -> int:
+        """Images of each domain that one process draws in a step."""
+        return self.config.batch_size * self.config.accumulate
+
+    def batch(self, drawn: int, device: torch.device, detour: int = 0) -> Batch:
+        """The images of one step, cropped, flipped and scaled to [-1, 1]; each `detour` is another order.
+
+        Raises:
+            DataError: tar shards that cannot be read, or a broken image in one.
+        """
+        seed, wanted, margin = self._seed(detour), self._serials(drawn), self.config.crop_margin
+        sides = (
+            cropped(source.draw(seed, wanted), [crop(seed, domain, k, margin) for k in wanted], self.config.size)
+            for domain, source in enumerate(self.sources)
+        )
+        return Batch(*(to_network(side.to(device, non_blocking=True)) for side in sides))
+
+    def names(self, drawn: int, detour: int = 0) -> dict[str, list[str]]:
+        """The files, or members of shards, that `batch` draws, by domain."""
+        wanted = self._serials(drawn)
+        return {name: source.names(self._seed(detour), wanted) for name, source in zip("AB", self.sources, strict=True)}
+
+    def samples(self, device: torch.device) -> Batch:
+        """The images of the sample grids."""
+        return Batch(*(images[:NUM_SAMPLES].to(device) for images in self.scored))
+
+    def described(self) -> str:
+        """What there is to train on: "771 images of A and 1264 of B", "12 shards of A and 80 images of B"."""
+        a, b = (source.amount for source in self.sources)
+        what = "" if a.what == b.what else f" {b.what}{'s' * (b.num != 1)}"
+        return f"{a.num} {a.what}{'s' * (a.num != 1)} of A and {b.num}{what} of B"
+
+    @cached_property
+    def identity(self) -> str:
+        """What tells these training images from others, wherever they lie: how many there are, and a sum of names."""
+        names = ["\0".join(Path(origin).name for origin in source.origins) for source in self.sources]
+        return f"{self.described()}, {zlib.crc32(chr(1).join(names).encode(errors='surrogateescape')):08x}"
+
+    def position(self) -> dict[str, Any]:
+        """Where the streamed domains go on reading, as plain data: {} or {"A": {"serial_of_window": 0, ...}}."""
+        places = zip("AB", (source.position() for source in self.sources), strict=True)
+        return {name: place for name, place in places if place}
+
+    def restore(self, position: dict[str, Any]) -> None:
+        """Go on reading where `position` said; what is drawn is the same without it, but is found later.
+
+        Raises:
+            DataError: the shards are others than they were.
+        """
+        for name, source in zip("AB", self.sources, strict=True):
+            if name in position:
+                source.restore(position[name])
+
+    def close(self) -> None:
+        """Stop threads and close files."""
+        for source in self.sources:
+            source.close()
+
+    def _serials(self, drawn: int) -> range:
+        return serials(drawn, self.share, self.per_process)
+
+    def _seed(self, detour: int) -> int:
+        return (self.config.seed + detour * DETOUR) % 2**63
+
+    def _open_files(self, train: dict[str, Place], test: dict[str, Place], progress: Progress) -> dict[str, ImageStore]:
+        """The decoded images of every place that holds files."""
+        config = self.config
+        paths = {what: (place.paths, config.load_size) for what, place in train.items() if isinstance(place, Files)}
+        paths |= {
+            what: (evenly_chosen(place.paths, NUM_SCORED), config.size)
+            for what, place in test.items()
+            if isinstance(place, Files)
+        }
+        return {what: open_images(some, size, progress=partial(progress, what)) for what, (some, size) in paths.items()}
+
+    def _open_sources(self, found: Dataset, stores: dict[str, ImageStore], progress: Progress) -> tuple[Source, ...]:
+        """A source a domain; the first image of shards is decoded, so that what cannot work is said at once."""
+        config, sources = self.config, []
+        for domain, (name, place) in enumerate({"A": found.train_a, "B": found.train_b}.items()):
+            what = f"images of {name}"
+            if isinstance(place, Files):
+                sources.append(CachedImages(stores[what], domain))
+                continue
+            ignore_image_warnings()
+            told = partial(progress, what)
+            first_images(place, 1, config.load_size, skip_broken=config.skip_broken, progress=told)
+            reading = Reading(config.seed, domain, config.load_size, config.skip_broken)
+            sources.append(StreamedImages(place.urls, reading, self.share.num_ranks))
+        return tuple(sources)
+
+    def _scored(self, what: str, place: Place, stores: dict[str, ImageStore], progress: Progress) -> Pixels:
+        """Images for the score: of files at equal distances, of shards the first ones."""
+        if isinstance(place, Files):
+            return stores[what].pixels
+        config, told = self.config, partial(progress, what)
+        return first_images(place, NUM_SCORED, config.size, skip_broken=config.skip_broken, progress=told)
+
+    def _refuse_broken(self, stores: dict[str, ImageStore], count: int) -> None:
+        """All broken images at once, unless they are to be skipped and leave something to train on."""
+        broken = {name: reason for store in stores.values() for name, reason in store.broken.items()}
+        if broken and not self.config.skip_broken:
+            way_out = "repair or remove them, or train without them: --skip-broken"
+            raise DataError(f"{len(broken)} of {count} images cannot be read; {way_out}\n{listing(broken)}")
+        for what, store in stores.items():
+            if not store.names:
+                raise DataError(f"none of the {what} can be read\n{listing(store.broken)}")

@@ -1,0 +1,134 @@
+"""A trained model from Python: translate images of any size, and see where it looks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nicegan.data.augment import to_network, to_pixels
+from nicegan.data.folders import upright_rgb
+from nicegan.device import Machine, set_up_machine
+from nicegan.errors import ConfigError
+from nicegan.methods.base import HasHeatmap
+from nicegan.model_file import Model, find_model, load_model
+from nicegan.shapes import OTHER, DomainName
+
+
+class Translator:
+    """A trained model, ready to translate.
+
+    Args:
+        model: as read by `nicegan.model_file.load_model`.
+        machine: where to compute, and in which precision.
+    """
+
+    def __init__(self, model: Model, machine: Machine) -> None:
+        self.spec = model.spec
+        self.machine = machine
+        self.device = machine.device
+        self.networks = model.networks.to(machine.device).eval().requires_grad_(False)  # noqa: FBT003
+
+    @overload
+    def translate(self, image: Image.Image, to: DomainName) -> Image.Image: ...
+    @overload
+    def translate(self, image: Tensor, to: DomainName) -> Tensor: ...
+    def translate(self, image: Image.Image | Tensor, to: DomainName) -> Image.Image | Tensor:
+        """Draw images of one domain as images of the other.
+
+        Args:
+            image: a PIL image of any mode and size (its EXIF orientation is honoured), or a tensor (n, 3, h, w) or
+                (3, h, w), RGB in [-1, 1].
+            to: the domain to draw, "A" or "B"; the image is taken to be of the other one.
+
+        Returns:
+            The same kind and size: an RGB PIL image, or a tensor in [-1, 1] on the model's device.
+
+        Raises:
+            ConfigError: no such domain, or a size that the model cannot take (only with a flat style summary).
+        """
+        return self._through(image, to, self.networks.translate)
+
+    @overload
+    def heatmap(self, image: Image.Image, domain: DomainName) -> Image.Image: ...
+    @overload
+    def heatmap(self, image: Tensor, domain: DomainName) -> Tensor: ...
+    def heatmap(self, image: Image.Image | Tensor, domain: DomainName) -> Image.Image | Tensor:
+        """Where the domain's encoder looks, scaled to each image's own range.
+
+        Args:
+            image: as in `translate`, of the domain `domain`.
+            domain: the image's own domain, "A" or "B".
+
+        Returns:
+            A greyscale PIL image of the input's size, or a tensor (n, 1, h, w) or (1, h, w) in [0, 1].
+
+        Raises:
+            ConfigError: the model's method has no attention to show, or as `translate`.
+        """
+        if not isinstance(self.networks, HasHeatmap):
+            raise ConfigError(f"{self.spec.method.title} has no attention, so there is no heatmap to show")
+        return self._through(image, domain, self.networks.heatmap)
+
+    @torch.no_grad()
+    def _through(
+        self, image: Image.Image | Tensor, domain: DomainName, networks: Callable[[Tensor, DomainName], Tensor]
+    ) -> Image.Image | Tensor:
+        """Bring the image into the networks' form, and what they make of it back into the caller's."""
+        _known(domain)
+        if isinstance(image, Image.Image):
+            pixels = torch.from_numpy(np.array(upright_rgb(image)))[None]
+            out = self._padded(to_network(pixels), domain, networks)
+            if out.shape[1] == 1:
+                return Image.fromarray((out[0, 0] * 255).round().byte().cpu().numpy())
+            return Image.fromarray(to_pixels(out)[0].cpu().numpy())
+        if image.ndim not in (3, 4) or image.shape[-3] != 3 or not image.is_floating_point():
+            raise ConfigError(f"a tensor must be floating point, (n, 3, h, w) or (3, h, w); got {tuple(image.shape)}")
+        out = self._padded(image if image.ndim == 4 else image[None], domain, networks)
+        return out if image.ndim == 4 else out[0]
+
+    def _padded(self, image: Tensor, domain: DomainName, networks: Callable[[Tensor, DomainName], Tensor]) -> Tensor:
+        """Pad by reflection to what the networks need, and crop the result to the image's size."""
+        height, width = size = image.shape[2], image.shape[3]
+        rule = self.spec.method.translation_sizes(self.spec.image_size)
+        if rule.exact and size != rule.exact:
+            raise ConfigError(f"image size {rule.problem(size)}")
+        rows, columns = map(reflected, size, rule.padded(size))
+        image = image.to(self.device, torch.float32)[:, :, rows[:, None], columns]
+        top, left = (len(rows) - height) // 2, (len(columns) - width) // 2
+        with self.machine.autocast():
+            out = networks(image, domain).float()
+        return out[:, :, top : top + height, left : left + width]
+
+
+def reflected(side: int, padded: int) -> Tensor:
+    """Indices that pad `side` pixels to `padded` by reflection, as often as it takes, evenly at both ends."""
+    before = (padded - side) // 2
+    return torch.from_numpy(np.pad(np.arange(side), (before, padded - side - before), mode="reflect"))
+
+
+def _known(domain: str) -> DomainName:
+    if domain not in OTHER:
+        raise ConfigError(f"there is no domain {domain!r}; the domains are A and B")
+    return domain  # pyright: ignore[reportReturnType]
+
+
+def load(model: str | os.PathLike[str], device: str = "auto", precision: str = "auto") -> Translator:
+    """Load a trained translator.
+
+    Args:
+        model: a run folder or a model.safetensors.
+        device: "auto" takes an NVIDIA GPU if there is one; or "cpu", "cuda", "cuda:1" ...
+        precision: "auto" means bfloat16 on an NVIDIA GPU and float32 elsewhere; or "float32", "tf32", "bfloat16".
+
+    Raises:
+        CheckpointError: there is no model there, or it cannot be read.
+        ConfigError: no such device, or a precision that it does not have.
+    """
+    return Translator(load_model(find_model(Path(model))), set_up_machine(device, precision, auto_on_gpu="bfloat16"))

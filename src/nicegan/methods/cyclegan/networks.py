@@ -1,0 +1,93 @@
+"""The networks of CycleGAN: a generator cut in two, and a PatchGAN.
+
+The published generator A to B is one network. Here its first part, down to the residual blocks, is the encoder of A,
+and its second part is the generator of B, so that translate = target.generator(source.encoder(image)) as everywhere.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from nicegan.nn.conv import ReflectConv2d
+from nicegan.shapes import Features, Image, Latent, Logits
+
+LEAK = 0.2
+
+
+def norm(num_channels: int) -> nn.InstanceNorm2d:
+    """Return the normalisation of each channel of each image, without learned parameters."""
+    return nn.InstanceNorm2d(num_channels, affine=False)
+
+
+class ResidualBlock(nn.Module):
+    """x + norm(conv(relu(norm(conv(x)))))"""
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            ReflectConv2d(num_channels, num_channels, 3, bias=True),
+            norm(num_channels),
+            nn.ReLU(inplace=True),
+            ReflectConv2d(num_channels, num_channels, 3, bias=True),
+            norm(num_channels),
+        )
+
+    def forward(self, x: Features) -> Features:
+        return x + self.layers(x)
+
+
+class Encoder(nn.Module):
+    """image -> latent: the first layers of a published generator, before its residual blocks."""
+
+    def __init__(self, base_channels: int) -> None:
+        super().__init__()
+        c = base_channels
+        self.layers = nn.Sequential(
+            ReflectConv2d(3, c, 7, bias=True), norm(c), nn.ReLU(inplace=True),  # (n, c, h, w)
+            nn.Conv2d(c, 2 * c, 3, stride=2, padding=1), norm(2 * c), nn.ReLU(inplace=True),  # (n, 2c, h/2, w/2)
+            nn.Conv2d(2 * c, 4 * c, 3, stride=2, padding=1), norm(4 * c), nn.ReLU(inplace=True),  # (n, 4c, h/4, w/4)
+        )  # fmt: skip
+
+    def forward(self, image: Image) -> Latent:
+        return self.layers(image.contiguous(memory_format=torch.channels_last))
+
+
+class Generator(nn.Module):
+    """latent -> image: the rest of a published generator, from its residual blocks on."""
+
+    def __init__(self, base_channels: int, num_blocks: int) -> None:
+        super().__init__()
+        c = base_channels
+        self.blocks = nn.Sequential(*(ResidualBlock(4 * c) for _ in range(num_blocks)))
+        self.ups = nn.Sequential(
+            nn.ConvTranspose2d(4 * c, 2 * c, 3, stride=2, padding=1, output_padding=1),
+            norm(2 * c), nn.ReLU(inplace=True),  # (n, 2c, 2h', 2w')
+            nn.ConvTranspose2d(2 * c, c, 3, stride=2, padding=1, output_padding=1),
+            norm(c), nn.ReLU(inplace=True),  # (n, c, 4h', 4w')
+        )  # fmt: skip
+        self.exit = ReflectConv2d(c, 3, 7, bias=True)
+
+    def forward(self, latent: Latent) -> Image:
+        return torch.tanh(self.exit(self.ups(self.blocks(latent))))
+
+
+class Discriminator(nn.Module):
+    """image -> one logit for each patch of 70 pixels (PatchGAN, Isola et al., CVPR 2017)."""
+
+    head_names = ("patch",)
+
+    def __init__(self, base_channels: int) -> None:
+        super().__init__()
+        c = base_channels
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, c, 4, stride=2, padding=1), nn.LeakyReLU(LEAK, inplace=True),
+            nn.Conv2d(c, 2 * c, 4, stride=2, padding=1), norm(2 * c), nn.LeakyReLU(LEAK, inplace=True),
+            nn.Conv2d(2 * c, 4 * c, 4, stride=2, padding=1), norm(4 * c), nn.LeakyReLU(LEAK, inplace=True),
+            nn.Conv2d(4 * c, 8 * c, 4, padding=1), norm(8 * c), nn.LeakyReLU(LEAK, inplace=True),
+            nn.Conv2d(8 * c, 1, 4, padding=1),
+        )  # fmt: skip
+
+    def forward(self, image: Image) -> Logits:
+        logits: Tensor = self.layers(image.contiguous(memory_format=torch.channels_last))
+        return {"patch": logits}

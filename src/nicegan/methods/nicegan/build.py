@@ -1,0 +1,128 @@
+"""From the configuration of NICE-GAN to its networks and phases."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import nn
+
+from nicegan.config import Size
+from nicegan.methods.base import Method, PairedModel, TranslationPath
+from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
+from nicegan.methods.nicegan.discriminator import Classifiers, Discriminator
+from nicegan.methods.nicegan.domain import AnyDomain, IndependentDomain, NiceDomain
+from nicegan.methods.nicegan.encoder import Encoder, heatmap
+from nicegan.methods.nicegan.generator import FlatSummary, Generator, PooledSummary
+from nicegan.methods.nicegan.phases import DiscriminatorPhase, GeneratorPhase, LossWeights
+from nicegan.nn.attention import ClassActivation, PlainAttention, ResidualAttention
+from nicegan.nn.heat import enlarged
+from nicegan.shapes import DomainName, Heat, Image
+
+
+def build_encoder(config: NiceGANNetwork, *, is_discriminator: bool) -> Encoder:
+    """Return an encoder; that of a discriminator has a CAM that may also be the classifier C0."""
+    channels = config.base_channels << (config.shared_layers - 1)
+    attentions = {"residual": ResidualAttention, "plain": PlainAttention}
+    wanted = config.attention if not is_discriminator or config.attention_learns else "none"
+    attention = attentions[wanted](channels) if wanted in attentions else None
+    cam = (
+        ClassActivation(channels)
+        if attention is not None or (is_discriminator and "cam" in config.classifiers)
+        else None
+    )
+    return Encoder(config.base_channels, config.shared_layers, attention, cam)
+
+
+def build_generator(config: NiceGANNetwork, size: Size) -> Generator:
+    """Return a generator for images of `size` (height, width), which only the flat summary needs to know."""
+    latent_channels = config.base_channels << (config.shared_layers - 1)
+    width = 2 * latent_channels
+    if config.summary == "pooled":
+        summary = PooledSummary(width)
+    else:
+        summary = FlatSummary(width, size[0] >> config.shared_layers, size[1] >> config.shared_layers)
+    return Generator(latent_channels, config.blocks, config.shared_layers, summary)
+
+
+def build_discriminator(config: NiceGANNetwork) -> Discriminator:
+    """Return a discriminator: an encoder with the classifiers on top."""
+    heads = config.classifiers
+    classifiers = Classifiers(config.base_channels, config.shared_layers, config.depth, heads)
+    return Discriminator(build_encoder(config, is_discriminator=True), classifiers, heads, config.depth)
+
+
+def build_domain(name: DomainName, config: NiceGANNetwork, size: Size) -> AnyDomain:
+    """Return one domain with its three parts."""
+    generator, discriminator = build_generator(config, size), build_discriminator(config)
+    if config.encoder == "reused":
+        return NiceDomain(name, generator, discriminator)
+    return IndependentDomain(name, generator, discriminator, build_encoder(config, is_discriminator=False))
+
+
+class NiceGANModel(PairedModel):
+    """A PairedModel whose encoders also say where they look."""
+
+    def heatmap(self, image: Image, domain: DomainName) -> Heat:
+        return enlarged(heatmap(self.encode(image, domain)), (image.shape[2], image.shape[3]))
+
+
+def build_translation_model(config: NiceGANNetwork, size: Size) -> NiceGANModel:
+    """Return the networks of a trained model without its classifiers, with random weights."""
+    reused = config.encoder == "reused"
+    names: tuple[DomainName, ...] = ("A", "B")
+    return NiceGANModel(
+        {
+            name: TranslationPath(build_encoder(config, is_discriminator=reused), build_generator(config, size))
+            for name in names
+        }
+    )
+
+
+def build_method(config: NiceGAN, size: Size) -> Method:
+    """Return two domains and the two phases that share out their parameters."""
+    domains = build_domain("A", config.network, size), build_domain("B", config.network, size)
+    weights = LossWeights(config.loss.adversarial, config.loss.cycle, config.loss.reconstruction)
+    learners = [learners_of(domain, config.network) for domain in domains]
+    discriminating = [module for one in learners for module in one.discriminating]
+    generating = [module for one in learners for module in one.generating]
+    phases = (
+        DiscriminatorPhase(domains, discriminating, weights),
+        GeneratorPhase(domains, generating, weights),
+    )
+    model = NiceGANModel({domain.name: TranslationPath(domain.encoder, domain.generator) for domain in domains})
+    return Method(domains, phases, model)
+
+
+class Learners(NamedTuple):
+    """What of a domain the discriminator phase trains, and what the generator phase."""
+
+    discriminating: list[nn.Module]
+    generating: list[nn.Module]
+
+
+def learners_of(domain: AnyDomain, config: NiceGANNetwork) -> Learners:
+    """Return who trains what, a row for each value of `encoder_trained_by`.
+
+    A cam that is a head of the discriminator (C0) is trained with it in every row. Coupled training without a patch
+    head leaves the attention to the generators: no logit of the discriminator depends on it.
+    """
+    encoder, discriminator, generator = domain.encoder, domain.discriminator, domain.generator
+    if isinstance(domain, IndependentDomain):
+        return Learners([discriminator], [generator, encoder])
+    heads: list[nn.Module] = [discriminator.classifiers, *_cam(encoder, is_head="cam" in config.classifiers)]
+    layers: list[nn.Module] = [encoder.layers]
+    attention = [*([encoder.attention] if encoder.attention else []), *_cam_of_attention(encoder, config)]
+    read_by_discriminator = attention if config.has_patch_head else []
+    return {
+        "discriminator": Learners([discriminator], [generator]),
+        "both": Learners([*heads, *layers, *read_by_discriminator], [generator, *layers, *attention]),
+        "generator": Learners(heads, [generator, *layers, *attention]),
+    }[config.encoder_trained_by]
+
+
+def _cam(encoder: Encoder, *, is_head: bool) -> list[nn.Module]:
+    return [encoder.cam] if encoder.cam is not None and is_head else []
+
+
+def _cam_of_attention(encoder: Encoder, config: NiceGANNetwork) -> list[nn.Module]:
+    return _cam(encoder, is_head="cam" not in config.classifiers)

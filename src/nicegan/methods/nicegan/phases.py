@@ -1,0 +1,104 @@
+"""NICE-GAN's training, decoupled by construction (Chen et al., CVPR 2020).
+
+The encoder is part of the discriminator, so its parameters are registered in `DiscriminatorPhase` and in no other: it
+learns while the adversarial loss is maximised, and is frozen while the generators minimise.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from nicegan.losses import lsgan
+from nicegan.losses.consistency import l1
+from nicegan.methods.base import Fakes, Noise, Phase, both_ways, frozen
+from nicegan.methods.nicegan.domain import AnyDomain
+from nicegan.nn import spectral
+from nicegan.shapes import Batch, Image, Terms
+
+CHANCE_LOSS = 0.5  # of a least-squares head that says 1/2 to everything: (1 - 1/2)^2 + (1/2)^2
+
+
+class LossWeights(NamedTuple):
+    """The weight of each kind of term; `adversarial` weighs the terms of both phases."""
+
+    adversarial: float = 1.0
+    cycle: float = 10.0
+    reconstruction: float = 10.0
+
+
+class DiscriminatorPhase(Phase):
+    """Classifiers and encoder learn to separate real images from fakes; the generators are frozen."""
+
+    domains: tuple[AnyDomain, AnyDomain]
+
+    def __init__(self, domains: tuple[AnyDomain, AnyDomain], learns: list[nn.Module], weights: LossWeights) -> None:
+        super().__init__("discriminator", domains, learns)
+        self.weights = weights
+
+    def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
+        a, b = self.domains
+        with frozen(self.frozen_parameters):  # both generators (and an encoder that the generators train)
+            return both_ways(
+                lambda: self.separate(a, b, batch.a, batch.b),
+                lambda: self.separate(b, a, batch.b, batch.a),
+            )
+
+    def separate(self, source: AnyDomain, target: AnyDomain, image: Image, real: Image) -> Terms:
+        """One direction: sum over k of mean (D_k(b) - 1)^2 + mean D_k(G_B(E_A(a)))^2."""
+        with torch.no_grad():
+            fake = target.generator(source.encoder(image))
+        terms = {}
+        for head, logits in target.discriminator(torch.cat([real, fake])).items():
+            of_real, of_fake = logits.chunk(2)
+            loss = lsgan.toward_real(of_real) + lsgan.toward_fake(of_fake)
+            terms[f"{target.name}/{head}"] = self.weights.adversarial * loss
+        return terms
+
+    def after_update(self) -> None:
+        """The weights have moved: one power iteration of every spectral norm."""
+        for domain in self.domains:
+            spectral.iterate(domain.discriminator)
+
+    def chance_losses(self) -> dict[str, float]:
+        """Each head's loss when it says 1/2 to everything."""
+        loss = self.weights.adversarial * CHANCE_LOSS
+        return {f"{domain.name}/{head}": loss for domain in self.domains for head in domain.discriminator.head_names}
+
+
+class GeneratorPhase(Phase):
+    """Generators learn to fool, to come back and to rebuild; encoder and classifiers are frozen."""
+
+    domains: tuple[AnyDomain, AnyDomain]
+
+    def __init__(self, domains: tuple[AnyDomain, AnyDomain], learns: list[nn.Module], weights: LossWeights) -> None:
+        super().__init__("generator", domains, learns)
+        self.weights = weights
+
+    def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
+        a, b = self.domains
+        with frozen(self.frozen_parameters):  # both encoders with their discriminators: the decoupling of the paper
+            return both_ways(lambda: self.one_way(a, b, batch.a), lambda: self.one_way(b, a, batch.b))
+
+    def one_way(self, source: AnyDomain, target: AnyDomain, image: Image) -> Terms:
+        """One direction: sum over k of mean (D_k(G_B(E_A(a))) - 1)^2, |G_A(E_B(G_B(E_A(a)))) - a|, |G_A(E_A(a)) - a|"""
+        latent = source.encoder(image)  # no graph: the encoder is frozen here
+        fake = target.generator(latent)
+        reading = target.read(fake)
+        cycled, rebuilt = source.generator(torch.cat([reading.latent, latent])).chunk(2)
+        fooling = {
+            f"{target.name}/{head}": self.weights.adversarial * lsgan.toward_real(logits)
+            for head, logits in reading.logits.items()
+        }
+        return fooling | {
+            f"{source.name}/cycle": self.weights.cycle * l1(cycled, image),
+            f"{source.name}/reconstruction": self.weights.reconstruction * l1(rebuilt, image),
+        }
+
+    def after_update(self) -> None:
+        """An encoder that learns here (an ablation) moved its weights too."""
+        for domain in self.domains:
+            if self.trains(domain.encoder.layers):
+                spectral.iterate(domain.encoder)

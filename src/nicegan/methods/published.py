@@ -1,0 +1,89 @@
+"""Reading files of published code: plain tensors only, and nothing in the file is executed."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nicegan.config import MethodConfig, Size
+from nicegan.errors import CheckpointError
+
+DAMAGED = (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, AssertionError, OSError)
+PROFILER_BUFFERS = ("total_ops", "total_params")
+
+
+class Published(NamedTuple):
+    """A published checkpoint in our words.
+
+    Args:
+        config: its architecture, read from the tensors.
+        size: height and width that it is taken to be trained at.
+        state: the networks' state under our names, of as many networks as the file holds.
+    """
+
+    config: MethodConfig
+    size: Size
+    state: dict[str, Tensor]
+
+
+def read_checkpoint(path: Path) -> dict[Any, Any]:
+    """Return the content of a PyTorch file of plain tensors.
+
+    Raises:
+        CheckpointError: no such file, one that is damaged, or one that holds code.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path} is not a file: name a checkpoint of a published implementation (.pt, .pth)")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise CheckpointError(
+            f"{path} is not a PyTorch checkpoint of plain tensors (it is another kind of file, or holds code)"
+        ) from None
+    except DAMAGED as problem:
+        reason = str(problem).partition("\n")[0] or "it ends too early"
+        raise CheckpointError(f"{path} cannot be read as a PyTorch checkpoint: {reason}") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} is a PyTorch file, but holds no named tensors")
+    return content
+
+
+def plain_tensors(where: str, state: dict[Any, Any]) -> dict[str, Tensor]:
+    """Return a state dict's tensors without profiler buffers and `module.` prefixes.
+
+    Raises:
+        CheckpointError: something else than plain tensors of floating-point numbers.
+    """
+    tensors = {}
+    for key, value in state.items():
+        name = str(key).removeprefix("module.")
+        if name.rpartition(".")[2] in PROFILER_BUFFERS:
+            continue
+        if not isinstance(value, Tensor) or value.layout is not torch.strided or not value.is_floating_point():
+            raise CheckpointError(f"{where}/{name} is not a plain tensor of floating-point numbers")
+        if value.is_meta:
+            raise CheckpointError(f"{where}/{name} holds no numbers")
+        tensors[name] = value
+    return tensors
+
+
+def fitted(where: str, found: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+    """Return the tensors, already under our names, in the shapes that `module` has.
+
+    Raises:
+        CheckpointError: tensors that are missing, unknown or of another size.
+    """
+    expected = module.state_dict()
+    if odd := sorted(set(expected) ^ set(found)):
+        raise CheckpointError(f"{where} has missing or unknown tensors: {', '.join(odd[:3])}")
+    for name, tensor in found.items():
+        if tensor.numel() != expected[name].numel():
+            raise CheckpointError(f"{where}/{name} has {tuple(tensor.shape)}, not what its width implies")
+    return {name: tensor.reshape(expected[name].shape) for name, tensor in found.items()}

@@ -1,0 +1,123 @@
+"""Shapes, sizes and weights of the networks."""
+
+from itertools import product
+
+import pytest
+import torch
+from tests.conftest import TINY
+from torch import nn
+
+from nicegan import geometry
+from nicegan.errors import ConfigError
+from nicegan.methods.nicegan.build import build_domain, build_translation_paths
+from nicegan.methods.nicegan.config import NiceGANNetwork
+from nicegan.methods.nicegan.domain import translate
+from nicegan.recipes import RECIPES
+from nicegan.run_config import RunConfig
+
+
+def num_parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "generators", "discriminators"),
+    [("nicegan", 16.21, 93.75), ("nicegan-star", 11.49, 93.75), ("nicegan-full", 552.9, 93.75)],
+)
+def test_the_papers_parameter_counts(recipe: str, generators: float, discriminators: float) -> None:
+    """In millions, both directions; method.md section 2."""
+    config = RECIPES[recipe]
+    with torch.device("meta"):
+        domain = build_domain("A", config.network, config.size)
+    assert 2e-6 * num_parameters(domain.generator) == pytest.approx(generators, abs=0.05)
+    assert 2e-6 * num_parameters(domain.discriminator) == pytest.approx(discriminators, abs=0.05)
+
+
+@pytest.mark.parametrize(("height", "width"), [(48, 48), (48, 100), (84, 52), (64, 128)])
+def test_any_size_the_padding_allows(height: int, width: int) -> None:
+    domain = build_domain("A", TINY, (height, width))
+    image = torch.rand(2, 3, height, width)
+    reading = domain.read(image)
+    assert reading.latent.shape == (2, 8, height // 4, width // 4)
+    assert domain.generator(reading.latent).shape == image.shape
+    assert set(reading.verdict.heads()) == {"cam", "local", "global"}
+
+
+@pytest.mark.parametrize(("depth", "shared"), [(6, 2), (7, 2), (7, 3), (5, 1), (7, 1)])
+def test_the_smallest_size_is_exact(depth: int, shared: int) -> None:
+    """The networks take the smallest side that the arithmetic promises, and not one pixel less."""
+    network = NiceGANNetwork(base_channels=2, blocks=1, depth=depth, shared_layers=shared)
+    smallest = geometry.smallest_side(depth, shared, network.classifiers)
+    domain = build_domain("A", network, (smallest, smallest))
+    logits = domain.read(torch.rand(1, 3, smallest, smallest)).verdict.heads()
+    assert min(min(value.shape[-2:]) for name, value in logits.items() if name != "cam") == 1
+    with pytest.raises(ConfigError, match=f"smallest side: {smallest}"):
+        domain.read(torch.rand(1, 3, smallest, smallest - 1))
+    domain.discriminator.head_names = ("cam",)  # disarm the check: the layers themselves now fail
+    with pytest.raises(RuntimeError):
+        domain.read(torch.rand(1, 3, smallest, smallest - 1))
+
+
+def test_too_small_an_image_names_the_depth_that_fits() -> None:
+    domain = build_domain("A", NiceGANNetwork(base_channels=2, blocks=1, depth=7), (96, 96))
+    with pytest.raises(ConfigError, match=r"64x64 is too small .* depth 7 \(smallest side: 96\); use depth 6"):
+        domain.read(torch.rand(1, 3, 64, 64))
+    with pytest.raises(ConfigError, match="use larger images"):
+        domain.read(torch.rand(1, 3, 32, 32))
+
+
+@pytest.mark.parametrize("shared", [1, 2, 3])
+def test_shared_layers_make_the_encoder(shared: int) -> None:
+    network = TINY.model_copy(update={"shared_layers": shared, "depth": 7})
+    domain = build_domain("A", network, (96, 96))
+    latent = domain.encoder(torch.rand(1, 3, 96, 96))
+    assert latent.shape == (1, 4 << (shared - 1), 96 >> shared, 96 >> shared)
+    assert domain.generator(latent).shape == (1, 3, 96, 96)
+
+
+def test_the_encoder_of_a_nice_domain_is_the_discriminators() -> None:
+    nice = build_domain("A", TINY, (64, 64))
+    assert nice.encoder is nice.discriminator.encoder
+    independent = build_domain("A", TINY.model_copy(update={"encoder": "independent"}), (64, 64))
+    mine = {id(parameter) for parameter in independent.encoder.parameters()}
+    assert mine.isdisjoint(id(parameter) for parameter in independent.discriminator.parameters())
+
+
+@pytest.mark.parametrize("summary", ["pooled", "flat"])
+def test_summaries(summary: str) -> None:
+    network = TINY.model_copy(update={"summary": summary})
+    paths = build_translation_paths(network, (64, 48))
+    assert translate(torch.rand(1, 3, 64, 48), paths["A"], paths["B"]).shape == (1, 3, 64, 48)
+    other_size = torch.rand(1, 3, 48, 64)
+    if summary == "flat":
+        with pytest.raises(ValueError, match="takes maps of"):
+            translate(other_size, paths["A"], paths["B"])
+    else:
+        assert translate(other_size, paths["A"], paths["B"]).shape == other_size.shape
+
+
+@pytest.mark.parametrize("heads", [("cam",), ("local",), ("global",), ("cam", "global"), ("global", "local")])
+def test_any_subset_of_classifiers(heads: tuple[str, ...]) -> None:
+    network = NiceGANNetwork.model_validate({**TINY.model_dump(), "classifiers": heads})
+    domain = build_domain("A", network, (64, 64))
+    assert set(domain.read(torch.rand(1, 3, 64, 64)).verdict.heads()) == set(heads)
+
+
+def test_the_local_head_reads_less_of_the_image_than_the_global_one() -> None:
+    """Receptive fields of 70 and 286 pixels at depth 7, measured by the gradient of one logit."""
+    domain = build_domain("A", NiceGANNetwork(base_channels=2, blocks=1), (512, 512))
+    domain.discriminator.encoder.attention = None
+    image = torch.rand(1, 3, 512, 512, requires_grad=True)
+    heads = domain.read(image).verdict.heads()
+    for name, field in (("local", 70), ("global", 286)):
+        logits = heads[name]
+        middle = logits[0, 0, logits.shape[2] // 2, logits.shape[3] // 2]
+        (gradient,) = torch.autograd.grad(middle, image, retain_graph=True)
+        rows = gradient.abs().sum((0, 1, 3)).nonzero()
+        assert int(rows.max() - rows.min()) + 1 == field
+
+
+@pytest.mark.parametrize(("height", "width"), list(product([95, 64], [256])))
+def test_a_run_of_too_small_images_is_refused_at_the_door(height: int, width: int) -> None:
+    with pytest.raises(ValueError, match="image_size"):
+        RunConfig(image_size=(height, width))
