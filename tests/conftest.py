@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from nicegan.methods.nicegan.config import NiceGANNetwork
+from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
 
@@ -61,7 +61,7 @@ def tiny_run(dataset: Path) -> RunConfig:
     """A run of seconds."""
     return RunConfig(
         data=dataset,
-        network=TINY,
+        method=NiceGAN(network=TINY),
         image_size=64,
         crop_margin=8,
         steps=6,

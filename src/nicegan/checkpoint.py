@@ -183,12 +183,12 @@ def whole_checkpoints(folder: Path) -> list[Path]:
 
 
 def resume_point(folder: RunFolder) -> Path | None:
-    """Return where a run goes on: at `latest`, or at the newest checkpoint if that pointer is lost; None for a new run."""
+    """Return where a run goes on: at `latest`, or at the newest checkpoint if that pointer is lost; None if new."""
     return pointed_at(folder.latest) or next(reversed(whole_checkpoints(folder.checkpoints)), None)
 
 
 def best_or_latest(root: Path) -> Path | None:
-    """Return the checkpoint that a run folder's model was made of, or its newest; None where `root` is no run folder."""
+    """Return the checkpoint that a run folder's model was made of, or its newest; None if `root` is no run folder."""
     folder = RunFolder(root)
     if not folder.config.is_file():
         return None

@@ -131,7 +131,7 @@ class OptimizerConfig(Frozen):
     weight_decay: NonNegativeFloat = 1e-4
     """L2 penalty, added to the gradient."""
     schedule: Literal["linear", "halving", "constant"] = "linear"
-    """linear: constant over the first half of the steps, then down to 0; halving: half of it every halve_every steps."""
+    """linear: constant over the first half of the steps, then down to 0; halving: every halve_every steps."""
     halve_every: PositiveInt = 100_000
     """Steps between two halvings; only with schedule halving."""
     max_gradient_norm: PositiveFloat | None = None
@@ -218,7 +218,7 @@ class MethodConfig(Frozen):
 
 
 def first_mistake(problem: Exception) -> str:
-    """Return what is wrong with content that makes no configuration, in one line: "network.blocks: Input should ..."."""
+    """Return what is wrong with content that makes no configuration, in a line: "network.blocks: Input should ..."."""
     text = str(problem)
     if isinstance(problem, ValidationError):
         wrong = problem.errors()[0]

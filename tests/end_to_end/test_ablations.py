@@ -39,7 +39,7 @@ def test_stopped_and_given_again(
 
     def stopping(config: RunConfig, folder: Path, console: Console) -> Outcome:
         def stop_in_the_second_run(state: TrainingState) -> None:
-            if config.network.encoder == "independent" and state.step == 1:
+            if config.method.network.encoder == "independent" and state.step == 1:
                 os.kill(os.getpid(), signal.SIGTERM)
 
         return train(config, folder, console, stop_in_the_second_run)

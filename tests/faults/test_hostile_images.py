@@ -194,9 +194,9 @@ def test_hostile_model_files_get_one_line(tmp_path: Path, dataset: Path, damage:
     from nicegan.recipes import recipe
 
     config = recipe("nicegan-tiny", network={"base_channels": 4, "blocks": 1, "depth": 6})
-    card = ModelSpec(network=config.network, image_size=config.size, step=0, origin="test")
+    card = ModelSpec(network=config.method.network, image_size=config.size, step=0, origin="test")
     model = tmp_path / "model.safetensors"
-    save_model(model, card, build_translation_paths(config.network, config.size))
+    save_model(model, card, build_translation_paths(config.method.network, config.size))
     nicegan.load(model, "cpu")
     damage(model)
     with pytest.raises(CheckpointError) as caught:

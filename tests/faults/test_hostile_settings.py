@@ -59,8 +59,8 @@ def test_a_changed_configuration_is_a_run_or_one_line(changes: dict[tuple[str, .
         assert "\n" not in str(problem)
         return
     assert isinstance(config, RunConfig)
-    if config.network.base_channels <= 16 and config.network.blocks <= 8 and max(config.size) <= 128:
-        build_method(config.network, config.loss, config.size)
+    if config.method.network.base_channels <= 16 and config.method.network.blocks <= 8 and max(config.size) <= 128:
+        build_method(config.method.network, config.method.loss, config.size)
 
 
 @TRIED

@@ -223,8 +223,8 @@ def write_model(path: Path) -> Path:
     """A tiny model that has learned nothing."""
     torch.manual_seed(0)
     config = recipe("nicegan-tiny", network={"base_channels": 4, "blocks": 1, "depth": 6})
-    card = ModelSpec(network=config.network, image_size=config.size)
-    save_model(path, card, build_translation_paths(config.network, config.size))
+    card = ModelSpec(network=config.method.network, image_size=config.size)
+    save_model(path, card, build_translation_paths(config.method.network, config.size))
     return path
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nicegan.device import Machine, set_up_machine
-from nicegan.methods.nicegan.config import NiceGANNetwork
+from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
 
@@ -27,7 +27,9 @@ def gpu() -> Iterator[torch.device]:
 @pytest.fixture
 def config(tmp_path: Path) -> RunConfig:
     """Settings of a step; the images come from `batches`."""
-    return RunConfig(data=tmp_path, network=ON_GPU, image_size=64, batch_size=2, steps=10_000, device="cuda")
+    return RunConfig(
+        data=tmp_path, method=NiceGAN(network=ON_GPU), image_size=64, batch_size=2, steps=10_000, device="cuda"
+    )
 
 
 @pytest.fixture

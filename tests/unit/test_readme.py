@@ -18,7 +18,7 @@ from nicegan.cli.parse import parse
 from nicegan.cli.report import ReportArguments
 from nicegan.cli.translate import TranslateArguments
 from nicegan.methods.nicegan.build import build_method, build_translation_paths
-from nicegan.methods.nicegan.config import NiceGANNetwork
+from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
 from nicegan.model_file import ModelSpec, save_model
 from nicegan.recipes import RECIPES
 from nicegan.run_config import RunConfig
@@ -69,7 +69,7 @@ def test_every_recipe_and_its_size_is_in_the_readme() -> None:
     readme = PAGES[0].read_text()
     rows = dict(re.findall(r"^\| `(nicegan[a-z-]*)` \|.*?\| ([^|]+) \|$", readme, re.MULTILINE))
     assert set(rows) == set(RECIPES)
-    tiny = build_method(RECIPES["nicegan-tiny"].network, RECIPES["nicegan-tiny"].loss, (64, 64))
+    tiny = build_method(RECIPES["nicegan-tiny"].method.network, RECIPES["nicegan-tiny"].loss, (64, 64))
     counts = [
         sum(p.numel() for d in tiny.domains for p in getattr(d, part).parameters()) / 1e6
         for part in ("generator", "discriminator")
@@ -107,7 +107,7 @@ def test_there_are_programs_to_check() -> None:
 
 def test_the_program_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    card = ModelSpec(network=TINY, image_size=(64, 64))
+    card = ModelSpec(method=NiceGAN(network=TINY), image_size=(64, 64))
     Path("runs/mine").mkdir(parents=True)
     save_model(Path("runs/mine/model.safetensors"), card, build_translation_paths(TINY, (64, 64)))
     write_images(tmp_path, 1, (70, 61))[0].rename("holiday.jpg")

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from nicegan.ablation.grid import make_grid, read_switches
 from nicegan.cli.parse import parse
-from nicegan.cli.train import TrainArguments, default_out, value_of
+from nicegan.cli.train import TrainArguments, default_out, described, value_of
 from nicegan.recipes import recipe
 from nicegan.run_config import RunConfig
 
@@ -71,7 +71,8 @@ def read_arguments(arguments: list[str]) -> Plan:
         ConfigError: arguments that make no ablation.
     """
     base = recipe(value_of("--recipe", arguments) or "nicegan")
-    given = parse(AblateArguments, arguments, "ablate", AblateArguments.model_validate(base.model_dump()))
+    default = AblateArguments.model_validate(base.model_dump())
+    given = parse(AblateArguments, arguments, "ablate", default, described(AblateArguments, base))
     config = RunConfig.model_validate(given.model_dump(include=set(RunConfig.model_fields)))
     switches = read_switches(given.switches)
     make_grid(config, switches)  # so that mistakes are found before anything heavy is loaded

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import tyro
 from pydantic import BaseModel
@@ -18,10 +18,17 @@ from nicegan.errors import ConfigError
 Arguments = TypeVar("Arguments", bound=BaseModel)
 _RULES = ("─", "╰", "-----")  # with and without a terminal that knows frames
 _WIDE = 4000  # columns: so that no message is broken
-_SETTINGS = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
+# AvoidSubcommands: of a union, such as the methods, the member that the default is.
+_SETTINGS = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff, tyro.conf.AvoidSubcommands)
 
 
-def parse(kind: type[Arguments], arguments: list[str], command: str, default: Arguments | None = None) -> Arguments:
+def parse(
+    kind: type[Arguments],
+    arguments: list[str],
+    command: str,
+    default: Arguments | None = None,
+    description: str | None = None,
+) -> Arguments:
     """The arguments of `nicegan COMMAND` as an object of `kind`; prints help and exits if they ask for it.
 
     Raises:
@@ -33,19 +40,20 @@ def parse(kind: type[Arguments], arguments: list[str], command: str, default: Ar
     if empty:
         raise ConfigError(f"the value after {empty[0] or prog} is empty (see {prog} --help)")
     if {"-h", "--help"} & set(arguments):
-        _read(kind, ["--help"], prog, default)
+        _read(kind, ["--help"], prog, default, description)
     complaint = io.StringIO()
     try:
         with _columns(_WIDE), redirect_stderr(complaint):
-            return _read(kind, arguments, prog, default)
+            return _read(kind, arguments, prog, default, description)
     except SystemExit:
         raise ConfigError(f"{one_line(complaint.getvalue())} (see {prog} --help)") from None
 
 
-def _read(kind: type[Arguments], arguments: list[str], prog: str, default: Arguments | None) -> Arguments:
-    if default is None:
-        return tyro.cli(kind, args=arguments, prog=prog, config=_SETTINGS)
-    return tyro.cli(kind, args=arguments, prog=prog, config=_SETTINGS, default=default)
+def _read(
+    kind: type[Arguments], arguments: list[str], prog: str, default: Arguments | None, description: str | None
+) -> Arguments:
+    shared: dict[str, Any] = {"args": arguments, "prog": prog, "config": _SETTINGS, "description": description}
+    return tyro.cli(kind, **shared) if default is None else tyro.cli(kind, **shared, default=default)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 import sys
@@ -13,6 +14,7 @@ import tyro
 from nicegan.cli.parse import parse
 from nicegan.config import Folder, is_url
 from nicegan.errors import ConfigError
+from nicegan.methods.registry import DEFAULT_METHOD, AnyMethod
 from nicegan.recipes import RECIPES, recipe
 from nicegan.run_config import RunConfig
 
@@ -29,7 +31,8 @@ class TrainArguments(RunConfig):
     """Folder that holds trainA and trainB, and testA and testB for held-out images: folders, lists (trainA.txt) or tar
     shards (trainA*.tar)."""
     recipe: Annotated[str, tyro.conf.arg(metavar="|".join(RECIPES))] = "nicegan"
-    """Where the settings that are not given come from."""
+    """Where the settings that are not given come from, those of the method (below) included."""
+    method: Annotated[AnyMethod, tyro.conf.arg(name="")] = DEFAULT_METHOD
     out: Path | None = None
     """The run folder; runs/RECIPE-DATA if not given. If it holds this very run, training goes on."""
     resume: Path | None = None
@@ -66,13 +69,20 @@ def read_arguments(arguments: list[str]) -> tuple[RunConfig, Path]:
 
         base = RunFolder(Path(resumed)).read_config()
     default = TrainArguments.model_validate(base.model_dump())
-    given = parse(TrainArguments, arguments, "train", default)
+    given = parse(TrainArguments, arguments, "train", default, described(TrainArguments, base))
     config = RunConfig.model_validate(given.model_dump(exclude={"out", "resume"}))
     if resumed is not None:
         if given.out is not None:
             raise ConfigError("--resume goes on in its own folder: leave out --out")
         return config, Path(resumed)
     return config, given.out or default_out(config)
+
+
+def described(kind: type[RunConfig], base: RunConfig) -> str:
+    """Return the first lines of the help, which say whose settings follow."""
+    others = ", ".join(name for name in RECIPES if RECIPES[name].method.name != base.method.name)
+    first = f"Settings of {base.method.title} (--recipe {base.recipe}); other methods' recipes: {others}."
+    return f"{first}\n\n{inspect.getdoc(kind)}"
 
 
 def default_out(config: RunConfig) -> Path:

@@ -6,11 +6,12 @@ import zlib
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
+from nicegan.config import Size
 from nicegan.data.augment import cropped, to_network
 from nicegan.data.cache import ImageStore, Pixels, open_images
 from nicegan.data.dataset import CachedImages, Reading, Source, StreamedImages, first_images
@@ -19,7 +20,6 @@ from nicegan.data.places import Dataset, Files, Place, Tars, find_dataset
 from nicegan.data.sampler import Share, crop, serials
 from nicegan.data.tar import refuse_broken_shards
 from nicegan.errors import DataError
-from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
 
 NUM_SAMPLES = 4  # images a domain in a sample grid
@@ -27,6 +27,31 @@ DETOUR = 0x9E3779B97F4A7C15  # added to the seed after a rollback; any large odd
 NUM_SCORED = 64  # images a domain in a score
 
 Progress = Callable[[str, int, int], None]  # what, done, total
+
+
+class DataSettings(Protocol):
+    """What of a run's configuration says which images a step takes."""
+
+    @property
+    def data(self) -> Path | None: ...
+    @property
+    def domain_a(self) -> str | None: ...
+    @property
+    def domain_b(self) -> str | None: ...
+    @property
+    def skip_broken(self) -> bool: ...
+    @property
+    def size(self) -> Size: ...
+    @property
+    def load_size(self) -> Size: ...
+    @property
+    def crop_margin(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def accumulate(self) -> int: ...
 
 
 class TrainingData:
@@ -37,7 +62,7 @@ class TrainingData:
             is listed, and so is every broken local shard.
     """
 
-    def __init__(self, config: RunConfig, progress: Progress, share: Share = Share()) -> None:  # noqa: B008
+    def __init__(self, config: DataSettings, progress: Progress, share: Share = Share()) -> None:  # noqa: B008
         self.config = config
         self.share = share
         found = find_dataset(config.data, config.domain_a, config.domain_b)

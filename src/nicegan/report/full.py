@@ -125,7 +125,8 @@ def heatmaps(run: Path, config: RunConfig, machine: Machine) -> str:
     """What the discriminators look at."""
     dataset = find_dataset(config.data, config.domain_a, config.domain_b)
     found = draw_heatmaps(run, dataset, machine, count=NUM_HEATMAPS)
-    return "".join(figure(_png(heatmap_sheet(found, domain)), f"Images of {domain}", wide=True) for domain in OTHER.values())
+    sheets = {domain: heatmap_sheet(found, domain) for domain in OTHER.values()}
+    return "".join(figure(_png(sheet), f"Images of {domain}", wide=True) for domain, sheet in sheets.items())
 
 
 def _png(image: PILImage.Image) -> bytes:

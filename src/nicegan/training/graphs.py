@@ -2,8 +2,8 @@
 
 The first calls of an update run eagerly. They are steps of the run like all others, and at once the warm-up that a
 recording needs: algorithms are chosen, kernels compiled, optimizers have their states. A recording holds addresses, not
-values: what changes from step to step is copied into tensors that stay (images, noise, learning rate), and what a replay
-returns is overwritten by the next one.
+values: what changes from step to step is copied into tensors that stay (images, noise, learning rate), and what a
+replay returns is overwritten by the next one.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ def shortage(config: RunConfig, machine: Machine) -> str | None:
 
 
 def _generous(config: RunConfig, machine: Machine) -> int:
-    """Return bytes that are surely enough, by a rule that takes no seconds: some twice the need of the recipes tried."""
+    """Return bytes that are surely enough, by a quick rule: some twice the need of the recipes tried."""
     with torch.device("meta"):
         method = config.method.build(config.size)
         images = Batch(*(torch.empty(config.batch_size, 3, *config.size) for _ in "ab"))

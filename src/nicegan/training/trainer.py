@@ -294,6 +294,5 @@ def train(
     Raises:
         NiceganError: settings, data or a folder that cannot be used, each with the way out.
     """
-    with joined() as processes:
-        with Run(config, Path(out), console or Console(stderr=True), processes, on_step) as run:
-            return run.train()
+    with joined() as processes, Run(config, Path(out), console or Console(stderr=True), processes, on_step) as run:
+        return run.train()

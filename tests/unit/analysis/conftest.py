@@ -21,7 +21,7 @@ def write_run(root: Path, config: RunConfig) -> TrainingState:
     state = new_state(config, torch.device("cpu"))
     place = save_checkpoint(folder.checkpoints, state)
     point_to(folder.latest, place, "the newest")
-    save_model(folder.model, ModelSpec(network=config.network, image_size=config.size), state.ema)
+    save_model(folder.model, ModelSpec(network=config.method.network, image_size=config.size), state.ema)
     return state
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from nicegan.analysis.judges import judging_checkpoint, load_discriminators
 from tests.conftest import TINY
 from tests.tars import write_tar
 from tests.unit.analysis.conftest import write_run
 
 from nicegan.analysis import heatmaps
 from nicegan.analysis.heatmaps import draw_heatmaps, heatmap_sheet, placed, sights, single_files, smoothed, unique_stems
-from nicegan.analysis.judges import judging_checkpoint, load_discriminators
 from nicegan.data.places import Dataset, find_dataset
 from nicegan.device import Machine
 from nicegan.errors import CheckpointError

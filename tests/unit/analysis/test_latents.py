@@ -47,7 +47,7 @@ def shared_encoder_model(path: Path) -> Path:
     """A model whose domains have the same weights."""
     paths = build_translation_paths(TINY, (64, 64))
     paths["B"].load_state_dict(paths["A"].state_dict())
-    save_model(path, ModelSpec(network=TINY, image_size=(64, 64)), paths)
+    save_model(path, ModelSpec(method=NiceGAN(network=TINY), image_size=(64, 64)), paths)
     return path
 
 

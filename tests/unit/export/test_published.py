@@ -78,7 +78,7 @@ def test_the_model_file_translates_like_the_checkpoint(tmp_path: Path) -> None:
     import_published(tmp_path / "params.pt", tmp_path / "model.safetensors")
     _, method = load_published(tmp_path / "params.pt")
     image = torch.rand(1, 3, 64, 64)
-    paths, source = load_model(tmp_path / "model.safetensors").paths, method.translation_paths()
+    paths, source = load_model(tmp_path / "model.safetensors").paths, method.translation_model()
     with torch.no_grad():
         ours, theirs = (p["B"].generator(p["A"].encoder(image)) for p in (paths, source))
     assert torch.equal(ours, theirs)

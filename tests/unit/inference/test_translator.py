@@ -20,7 +20,7 @@ from nicegan.model_file import ModelSpec, save_model
 
 
 def write_model(path: Path, network: NiceGANNetwork = TINY, size: tuple[int, int] = (64, 64)) -> Path:
-    paths = build_method(network, NiceGANLoss(), size).translation_paths()
+    paths = build_method(network, NiceGANLoss(), size).translation_model()
     save_model(path, ModelSpec(network=network, image_size=size), paths)
     return path
 

@@ -75,7 +75,7 @@ def test_the_progress_line_sums_the_terms() -> None:
 
 
 def test_a_grid_shows_every_column_for_both_directions(tmp_path: Path) -> None:
-    paths = build_method(TINY, NiceGANLoss(), (64, 48)).translation_paths()
+    paths = build_method(TINY, NiceGANLoss(), (64, 48)).translation_model()
     samples = Batch(torch.rand(3, 3, 64, 48), torch.rand(2, 3, 64, 48))
     save_grid(tmp_path / "samples" / "grid.png", paths, samples)
     with Image.open(tmp_path / "samples" / "grid.png") as grid:

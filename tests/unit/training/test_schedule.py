@@ -28,7 +28,7 @@ def test_the_average_warms_up() -> None:
 
 def test_the_average_moves_by_its_formula_and_is_not_the_raw_network() -> None:
     method = build_method(TINY, NiceGANLoss(), (64, 64))
-    paths = method.translation_paths()
+    paths = method.translation_model()
     average = averaged_copy(paths)
     before = [parameter.clone() for parameter in average.parameters()]
     with torch.no_grad():

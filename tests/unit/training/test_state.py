@@ -181,7 +181,7 @@ def test_code_in_a_checkpoint_does_not_run(tiny_run: RunConfig, tmp_path: Path) 
 
 def test_other_networks_are_refused(tiny_run: RunConfig, tmp_path: Path) -> None:
     place = save_checkpoint(tmp_path, new_state(tiny_run, CPU.device))
-    network = tiny_run.network.model_copy(update={"blocks": 2})
+    network = tiny_run.method.network.model_copy(update={"blocks": 2})
     with pytest.raises(CheckpointError, match="other networks"):
         load_state(place, new_state(tiny_run.model_copy(update={"network": network}), CPU.device))
 
@@ -219,7 +219,7 @@ def test_a_folder_of_another_run_is_refused_with_the_difference(tiny_run: RunCon
     assert folder.read_config() == longer
     description = folder.read_description()
     assert (description["machine"], description["resumed"]) == ("one", [{"machine": "another"}])
-    other = tiny_run.model_copy(update={"seed": 5, "loss": tiny_run.loss.model_copy(update={"cycle": 2.0})})
+    other = tiny_run.model_copy(update={"seed": 5, "loss": tiny_run.method.loss.model_copy(update={"cycle": 2.0})})
     with pytest.raises(ConfigError, match=r"seed: 0 there, 5 asked for") as caught:
         folder.claim(other, {})
     assert "loss.cycle: 10.0 there, 2.0 asked for" in str(caught.value)

@@ -75,7 +75,7 @@ class DiscriminatorPhase(Phase):
 
     def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
         a, b = self.domains
-        made = self.translated(batch) if not fakes else fakes
+        made = fakes or self.translated(batch)
         fake_a, fake_b = (
             pool.query(made[domain.name], random)
             for pool, domain, random in zip(self.pools, self.domains, noise, strict=True)

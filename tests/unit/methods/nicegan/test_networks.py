@@ -28,7 +28,7 @@ def test_the_papers_parameter_counts(recipe: str, generators: float, discriminat
     """In millions, both directions; method.md section 2."""
     config = RECIPES[recipe]
     with torch.device("meta"):
-        domain = build_domain("A", config.network, config.size)
+        domain = build_domain("A", config.method.network, config.size)
     assert 2e-6 * num_parameters(domain.generator) == pytest.approx(generators, abs=0.05)
     assert 2e-6 * num_parameters(domain.discriminator) == pytest.approx(discriminators, abs=0.05)
 
