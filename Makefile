@@ -24,13 +24,13 @@ demo: .venv/ready
 	$(BIN)/nicegan demo --out demo
 
 test: .venv/ready-dev
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist worksteal -r s
 
 test-faults: .venv/ready-dev
 	NICEGAN_KILLS=30 NICEGAN_THOROUGH=1 $(BIN)/pytest tests/faults
 
 test-thorough: .venv/ready-dev
-	NICEGAN_KILLS=30 NICEGAN_THOROUGH=1 $(BIN)/pytest
+	NICEGAN_KILLS=30 NICEGAN_THOROUGH=1 $(BIN)/pytest -r s
 
 check: format lint types imports test
 

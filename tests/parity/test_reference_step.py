@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from benchmarks.reference_step import ReferenceStep
+from benchmarks.reference_nicegan import ReferenceStep
 from tests.parity.test_nicegan import FOLDERS, GRADIENT_FLOOR, GRADIENT_TOLERANCE, Golden
 from torch import Tensor, nn
 
@@ -28,8 +28,7 @@ def renamed(part: str, name: str) -> str:
 
 def loaded(golden: Golden) -> ReferenceStep:
     """The reference with the published weights, and optimizers that leave them as they are."""
-    config = golden.config
-    reference = ReferenceStep(config["ch"], config["n_res"], config["n_dis"])
+    reference = ReferenceStep(golden.published.config.model_dump()["network"])
     stored = torch.load(LIGHT[0] / "params.pt", weights_only=True)
     for part, net in parts(reference).items():
         net.load_state_dict({renamed(part[:3], name): value for name, value in stored[part].items()})

@@ -14,12 +14,12 @@ from tests.conftest import TINY
 
 from nicegan.device import process_bytes
 from nicegan.errors import CheckpointError
-from nicegan.methods.nicegan.build import build_translation_paths
-from nicegan.methods.nicegan.config import NiceGANNetwork
+from nicegan.methods.nicegan.build import build_translation_model
+from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
 from nicegan.model_file import ModelSpec, load_model, read_spec, save_model
 
 SIZE = (48, 64)
-HEADER = {"format": "nicegan-model", "format_version": "1"}
+HEADER = {"format": "nicegan-model", "format_version": "2"}
 SPARE = 128 << 20  # bytes that a refusal may take, and a network of 400 channels may not
 SECONDS = 5
 
@@ -31,7 +31,8 @@ def model(tmp_path: Path) -> Path:
 
 def written(folder: Path, network: NiceGANNetwork) -> Path:
     path = folder / "model.safetensors"
-    save_model(path, ModelSpec(network=network, image_size=SIZE), build_translation_paths(network, SIZE))
+    spec = ModelSpec(method=NiceGAN(network=network), image_size=SIZE)
+    save_model(path, spec, build_translation_model(network, SIZE))
     return path
 
 
@@ -68,13 +69,13 @@ def test_what_is_written_is_read_back(tmp_path: Path, summary: str) -> None:
     network = TINY.model_copy(update={"summary": summary})
     path = written(tmp_path, network)
     before = torch.get_rng_state()
-    card, paths = load_model(path)
-    assert (card.network, card.image_size) == (network, SIZE)
-    tensors, stored = paths.state_dict(), load_file(path)
+    spec, networks = load_model(path)
+    assert (spec.method, spec.image_size) == (NiceGAN(network=network), SIZE)
+    tensors, stored = networks.state_dict(), load_file(path)
     assert set(tensors) == set(stored)
     assert all(torch.equal(tensors[name], stored[name]) for name in stored)
-    built = build_translation_paths(network, SIZE)
-    for one, other in zip(paths.parameters(), built.parameters(), strict=True):
+    built = build_translation_model(network, SIZE)
+    for one, other in zip(networks.parameters(), built.parameters(), strict=True):
         assert (one.stride(), one.dtype, one.requires_grad) == (other.stride(), other.dtype, other.requires_grad)
     torch.set_rng_state(before)
     load_model(path)
@@ -83,10 +84,10 @@ def test_what_is_written_is_read_back(tmp_path: Path, summary: str) -> None:
 
 HUGE = 10**12
 DAMAGES = [
-    *((("network", "base_channels"), value) for value in (-4, 0, 3, 5, 400, 1024, 1025, HUGE)),
-    *((("network", "blocks"), value) for value in (-1, 0, 2, 64, 65, 3_000_000, HUGE)),
-    *((("network", "depth"), value) for value in (-7, 0, 5, 13, HUGE)),
-    *((("network", "shared_layers"), value) for value in (-2, 0, 1, 3, 9, HUGE)),
+    *((("method", "network", "base_channels"), value) for value in (-4, 0, 3, 5, 400, 1024, 1025, HUGE)),
+    *((("method", "network", "blocks"), value) for value in (-1, 0, 2, 64, 65, 3_000_000, HUGE)),
+    *((("method", "network", "depth"), value) for value in (-7, 0, 5, 13, HUGE)),
+    *((("method", "network", "shared_layers"), value) for value in (-2, 0, 1, 3, 9, HUGE)),
     *((("image_size", axis), value) for axis in (0, 1) for value in (-64, 0, 1, 47, 96, 16384, HUGE)),
     (("step",), -1),
 ]
@@ -109,13 +110,13 @@ def test_a_card_with_a_damaged_number_is_refused_in_little_time_and_memory(
 
 @pytest.mark.parametrize("value", ["many", None, 1.5, [], {"a\nb": 1}])
 def test_a_card_with_something_else_for_a_number_names_the_place(model: Path, value: object) -> None:
-    damage(model, ("network", "blocks"), value)
+    damage(model, ("method", "network", "blocks"), value)
     with pytest.raises(CheckpointError, match=r"model card that cannot be used \(network.blocks: ") as caught:
         load_model(model)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("version", ["", "0", "2", "²", "-1", "1" * 5000])
+@pytest.mark.parametrize("version", ["", "0", "3", "²", "-1", "1" * 5000])
 def test_another_format_version_is_refused(model: Path, version: str) -> None:
     header = {**HEADER, "card": read_spec(model).model_dump_json(), "format_version": version}
     save_file(load_file(model), model, metadata=header)
@@ -134,14 +135,21 @@ def test_a_card_that_is_none_is_refused(model: Path, card: dict[str, str]) -> No
 def test_tensors_of_another_precision_are_read_in_the_networks_own(model: Path) -> None:
     stored = {name: tensor.half() for name, tensor in load_file(model).items()}
     save_file(stored, model, metadata={**HEADER, "card": read_spec(model).model_dump_json()})
-    tensors = load_model(model).paths.state_dict()
+    tensors = load_model(model).networks.state_dict()
     assert all(torch.equal(tensors[name], stored[name].float()) for name in stored)
 
 
 def test_a_model_of_another_method_is_not_taken_for_ours(model: Path) -> None:
-    damage(model, ("method",), "cyclegan")
-    with pytest.raises(CheckpointError, match=r"model card that cannot be used \(method: "):
-        load_model(model)
+    for place, name, message in (
+        (("method",), "munit", "of the method 'munit', which is not among nicegan"),
+        (("method", "name"), "munit", "of the method 'munit', which is not among nicegan"),
+        (("method", "name"), "cyclegan", r"model card that cannot be used \(network\."),
+        (("method",), {"name": "cyclegan"}, "does not hold the tensors its header describes"),
+    ):
+        path = written(model.parent, TINY)
+        damage(path, place, name)
+        with pytest.raises(CheckpointError, match=message):
+            load_model(path)
 
 
 @pytest.mark.parametrize("damage", [lambda t: t.mul(torch.nan), lambda t: t.int(), lambda t: t.bool()], ids=str)

@@ -44,8 +44,9 @@ class BenchArguments(Frozen):
     """Turns of each side."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 ..."""
-    reference: Path = Path("benchmarks/reference_step.py")
-    """Python file that defines what to compare with; without it, nothing is compared."""
+    reference: Path | None = None
+    """Python file that defines what to compare with; benchmarks/reference_METHOD.py if not given. Without such a file,
+    nothing is compared."""
     json_file: Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")] = None
     """Where to write the results."""
 
@@ -97,13 +98,8 @@ def read_arguments(arguments: list[str]) -> BenchArguments | MemoryArguments:
 def measure_parts(given: BenchArguments, console: Console) -> dict[str, Any]:
     """The results of all parts that were asked for."""
     from nicegan.bench import measure
-    from nicegan.console import say
 
-    reference = given.reference if given.reference.is_file() else None
-    if reference is None and given.reference != BenchArguments().reference:
-        raise ConfigError(f"{given.reference} does not exist: name a file like benchmarks/reference_step.py")
-    if reference is None:
-        say(console, f"no {given.reference} here: nothing to compare with (run in a checkout, or name --reference)")
+    reference = reference_of(given, console)
     measures = {
         "step": (measure.measure_step, given.image_size),
         "translation": (measure.measure_translation, given.translation_size),
@@ -125,6 +121,23 @@ def measure_parts(given: BenchArguments, console: Console) -> dict[str, Any]:
         eaten = 2 * given.batch_size / min(steps)
         results["data"]["one core"]["times_step"] = results["data"]["one core"]["images_per_second"] / eaten
     return results
+
+
+def reference_of(given: BenchArguments, console: Console) -> Path | None:
+    """Return the file that defines what to compare with, if there is one.
+
+    Raises:
+        ConfigError: a file is named, and is not there.
+    """
+    from nicegan.console import say
+
+    path = given.reference or Path("benchmarks") / f"reference_{recipe(given.recipe).method.name}.py"
+    if path.is_file():
+        return path
+    if given.reference:
+        raise ConfigError(f"{path} does not exist: name a file like benchmarks/reference_nicegan.py")
+    say(console, f"no {path} here: nothing to compare with (run in a checkout, or name --reference)")
+    return None
 
 
 def run_memory(given: MemoryArguments) -> int:

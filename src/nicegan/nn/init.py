@@ -10,17 +10,17 @@ WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
 def normal(module: nn.Module, deviation: float = 0.02) -> None:
-    """Draw all weights from N(0, deviation); biases are 0 (CycleGAN, DRIT, MUNIT's discriminators)."""
+    """Draw all weights from N(0, deviation); biases are 0."""
     _draw(module, lambda weight: nn.init.normal_(weight, 0.0, deviation))
 
 
 def kaiming(module: nn.Module) -> None:
-    """Draw all weights from Kaiming's normal distribution by fan-in, for ReLU; biases are 0 (MUNIT's generators)."""
+    """Draw all weights from Kaiming's normal distribution by fan-in, for ReLU; biases are 0."""
     _draw(module, lambda weight: nn.init.kaiming_normal_(weight, a=0, mode="fan_in"))
 
 
 def xavier(module: nn.Module, gain: float = 0.02) -> None:
-    """Draw all weights from Xavier's normal distribution; biases are 0 (CUT)."""
+    """Draw all weights from Xavier's normal distribution; biases are 0."""
     _draw(module, lambda weight: nn.init.xavier_normal_(weight, gain=gain))
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from tests.conftest import TINY
 
 from nicegan.ablation import runner as ablation
 from nicegan.ablation.cell import Cell, is_finished
 from nicegan.ablation.runner import AblationOutcome, run_ablation, trained_parameters
 from nicegan.errors import ConfigError, DataError, TrainingError
-from nicegan.methods.nicegan.build import build_method
+from nicegan.methods.nicegan.config import NiceGAN
 from nicegan.recipes import recipe
 from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
@@ -46,7 +47,7 @@ class Trainer:
         if name == self.fail_at:
             raise TrainingError("step 3: cycle is not a finite number")
         stopped = name == self.stop_at
-        score = 10.0 + config.seed + 20 * (config.method.network.encoder == "independent")
+        score = 10.0 + config.seed + 20 * (config.method.encoder_name() == "independent encoder")
         scores = {3: score} if stopped else {3: score, 6: score + 1}
         lines = [
             {"step": step, "score/sliced_wasserstein": value, "score/no_translation": 99.0}
@@ -79,8 +80,8 @@ def test_every_cell_is_trained_with_its_setting_and_seed(base: RunConfig, traine
     outcome = ablate(base, tmp_path / "out")
     assert trainer.trained == CELLS
     config = RunFolder(tmp_path / "out" / CELLS[3]).read_config()
-    network = base.method.network.model_copy(update={"encoder": "independent"})
-    assert config == base.model_copy(update={"seed": 1, "network": network})
+    independent = NiceGAN(network=TINY.model_copy(update={"encoder": "independent"}))
+    assert config == base.model_copy(update={"seed": 1, "method": independent})
     assert outcome.exit_code == 0
     runs = list(csv.DictReader((tmp_path / "out" / "runs.csv").read_text().splitlines()))
     assert [(line["folder"], float(line["sliced_wasserstein_best"])) for line in runs] == [
@@ -227,6 +228,6 @@ def test_a_terminal_of_80_columns_breaks_no_word(base: RunConfig, trainer: Train
 
 def test_parameters_are_counted_without_making_them() -> None:
     config = recipe("nicegan-tiny")
-    method = build_method(config.method.network, config.method.loss, config.size)
+    method = config.method.build(config.size)
     everyone = {id(p): p.numel() for domain in method.domains for p in domain.parameters()}
     assert trained_parameters(config) == sum(everyone.values())

@@ -11,7 +11,7 @@ from nicegan.device import Machine
 from nicegan.model_file import ModelSpec, save_model
 from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
-from nicegan.training.state import TrainingState, new_state, save_checkpoint
+from nicegan.training.state import TrainingState, new_state, save_state
 
 
 def write_run(root: Path, config: RunConfig) -> TrainingState:
@@ -19,9 +19,9 @@ def write_run(root: Path, config: RunConfig) -> TrainingState:
     folder = RunFolder(root)
     folder.claim(config, {})
     state = new_state(config, torch.device("cpu"))
-    place = save_checkpoint(folder.checkpoints, state)
+    place = save_state(folder.checkpoints, state)
     point_to(folder.latest, place, "the newest")
-    save_model(folder.model, ModelSpec(network=config.method.network, image_size=config.size), state.ema)
+    save_model(folder.model, ModelSpec(method=config.method, image_size=config.size), state.ema)
     return state
 
 

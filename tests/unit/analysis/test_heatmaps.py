@@ -1,21 +1,32 @@
-"""Heatmaps: a head's sight is its own gradient, its verdict lies on its patches, its weights are the run's."""
+"""Heatmaps: a head's sight is its own gradient, its logits lie on its patches, its weights are the run's."""
 
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from nicegan.analysis.judges import judging_checkpoint, load_discriminators
 from tests.conftest import TINY
 from tests.tars import write_tar
 from tests.unit.analysis.conftest import write_run
 
 from nicegan.analysis import heatmaps
-from nicegan.analysis.heatmaps import draw_heatmaps, heatmap_sheet, placed, sights, single_files, smoothed, unique_stems
+from nicegan.analysis.heatmaps import (
+    draw_heatmaps,
+    heatmap_sheet,
+    load_discriminators,
+    placed,
+    sights,
+    single_files,
+    smoothed,
+    unique_stems,
+)
+from nicegan.checkpoint import best_or_latest
 from nicegan.data.places import Dataset, find_dataset
 from nicegan.device import Machine
 from nicegan.errors import CheckpointError
 from nicegan.methods.nicegan.build import build_discriminator
+from nicegan.methods.nicegan.config import NiceGAN
+from nicegan.methods.nicegan.discriminator import Discriminator
 from nicegan.run_config import RunConfig
 
 
@@ -35,7 +46,7 @@ def test_a_head_looks_where_its_logits_change(monkeypatch: pytest.MonkeyPatch) -
             moved[0][row, channel, y, x] += nudge
             moved[1][row, channel, y, x] -= nudge
             with torch.no_grad():
-                up, down = (judge(each).heads() for each in moved)
+                up, down = (judge(each) for each in moved)
             for head in found:
                 slopes[head] += abs((up[head].sum() - down[head].sum()).item()) / (2 * nudge)
         for head, slope in slopes.items():
@@ -53,11 +64,11 @@ def test_sights_are_heat_of_the_images_size() -> None:
 
 
 @pytest.mark.parametrize("head", ["local", "global"])
-def test_a_verdict_lies_in_the_middle_of_its_patch(head: str) -> None:
+def test_a_logit_lies_in_the_middle_of_its_patch(head: str) -> None:
     """The patch is where the logit's gradient is not zero; images are large enough for it to end before the edges."""
     judge = build_discriminator(TINY)
     image = torch.rand(1, 3, 256, 256, requires_grad=True)
-    logits = judge(image).heads()[head]
+    logits = judge(image)[head]
     row, column = logits.shape[2] // 2, logits.shape[3] // 2 - 1
     (gradient,) = torch.autograd.grad(logits[0, 0, row, column], image)
     rows, columns = gradient.abs().sum(dim=(0, 1)).nonzero().double().unbind(1)
@@ -81,14 +92,17 @@ def test_smoothing_is_a_gaussian_of_its_deviation() -> None:
 
 def test_the_heads_are_the_checkpoints(tmp_path: Path, tiny_run: RunConfig, machine: Machine) -> None:
     state = write_run(tmp_path / "run", tiny_run)
-    checkpoint = judging_checkpoint(tmp_path / "run")
+    checkpoint = best_or_latest(tmp_path / "run")
     assert checkpoint is not None
     judges = load_discriminators(tmp_path / "run", checkpoint, machine)
     image = torch.rand(1, 3, 64, 64)
     for domain in state.method.domains:
-        given, found = (judge.eval()(image).heads() for judge in (domain.discriminator, judges[domain.name]))
+        judge = judges[domain.name]
+        assert isinstance(judge, Discriminator)
+        given, found = domain.discriminator.eval()(image), judge(image)
+        assert list(found) == ["cam", "local", "global"]
         assert all(torch.equal(found[head], logits) for head, logits in given.items())
-    assert not any(parameter.requires_grad for judge in judges.values() for parameter in judge.parameters())
+        assert not any(parameter.requires_grad for parameter in judge.parameters())
 
 
 @pytest.mark.parametrize("encoder", ["reused", "independent"])
@@ -96,18 +110,18 @@ def test_a_run_shows_attention_and_heads(
     encoder: str, tmp_path: Path, tiny_run: RunConfig, images: Dataset, machine: Machine
 ) -> None:
     network = TINY.model_copy(update={"encoder": encoder})
-    write_run(tmp_path / "run", tiny_run.model_copy(update={"network": network}))
+    write_run(tmp_path / "run", tiny_run.model_copy(update={"method": NiceGAN(network=network)}))
     told: list[tuple[int, int]] = []
     found = draw_heatmaps(tmp_path / "run", images, machine, count=2, progress=lambda *now: told.append(now))
     assert told[-1] == (4, 4)
-    overlays = ["attention", "local looks", "local verdict", "global looks", "global verdict"]
+    overlays = ["attention", "local looks", "local logits", "global looks", "global logits"]
     for domain, seen in found.domains.items():
         assert list(seen.real) == ["image", *overlays]
-        assert list(seen.drawn) == ["translation", *overlays]
-        assert {tuple(view.shape) for view in (seen.real | seen.drawn).values()} == {(2, 3, 64, 64)}
+        assert list(seen.fake) == ["translation", *overlays]
+        assert {tuple(view.shape) for view in (seen.real | seen.fake).values()} == {(2, 3, 64, 64)}
         assert heatmap_sheet(found, domain).width > 12 * 128
     names = {name for name, _ in single_files(found.domains["A"])}
-    endings = ("", "_local", "_local_verdict", "_global", "_global_verdict")
+    endings = ("", "_local", "_local_logits", "_global", "_global_logits")
     assert names == {f"image_00{i}{ending}.png" for i in (0, 1) for ending in endings}
 
 
@@ -117,7 +131,7 @@ def test_without_heads_there_is_the_attention(
     from_file = draw_heatmaps(run / "model.safetensors", images, machine)
     assert (from_file.checkpoint, from_file.heads) == (None, ())
     cam_only = TINY.model_copy(update={"classifiers": ("cam",)})
-    write_run(tmp_path / "cam", tiny_run.model_copy(update={"network": cam_only}))
+    write_run(tmp_path / "cam", tiny_run.model_copy(update={"method": NiceGAN(network=cam_only)}))
     from_run = draw_heatmaps(tmp_path / "cam", images, machine)
     assert from_run.checkpoint is not None
     for found in (from_file, from_run):
@@ -152,9 +166,9 @@ def test_images_of_shards_are_named_like_their_members(run: Path, dataset: Path,
 
 
 def test_any_name_of_a_member_can_be_written(tmp_path: Path) -> None:
-    stems = unique_stems(["x" * 300 + ".png", "\u00e9" * 300 + ".png", "a\0b.png"], ["_global_verdict"])
+    stems = unique_stems(["x" * 300 + ".png", "\u00e9" * 300 + ".png", "a\0b.png"], ["_global_logits"])
     for stem in stems:
-        (tmp_path / f"{stem}_global_verdict.png").touch()
+        (tmp_path / f"{stem}_global_logits.png").touch()
     assert stems[2] == "a_b"
 
 

@@ -17,7 +17,9 @@ from nicegan.data.cache import open_images
 from nicegan.data.places import Dataset, Files, find_dataset
 from nicegan.device import Machine
 from nicegan.errors import DataError
-from nicegan.methods.nicegan.build import build_translation_paths
+from nicegan.methods.base import PairedModel
+from nicegan.methods.nicegan.build import build_translation_model
+from nicegan.methods.nicegan.config import NiceGAN
 from nicegan.metrics.mmd import median_distance
 from nicegan.model_file import ModelSpec, load_model, save_model
 
@@ -25,13 +27,14 @@ from nicegan.model_file import ModelSpec, load_model, save_model
 def test_the_points_are_the_latents_of_each_domains_own_encoder(run: Path, images: Dataset, machine: Machine) -> None:
     told: list[tuple[int, int]] = []
     found = analyse_latents(run, images, machine, progress=lambda done, count: told.append((done, count)))
-    paths = load_model(run / "model.safetensors").paths
+    networks = load_model(run / "model.safetensors").networks
+    assert isinstance(networks, PairedModel)
     latents = []
     for domain, place in (("A", images.test_a), ("B", images.test_b)):
         assert isinstance(place, Files)
         pixels = torch.from_numpy(open_images(place.paths, (64, 64)).pixels.copy())
         with torch.no_grad():
-            latents.append(paths[domain].encoder(to_network(pixels)).flatten(1))
+            latents.append(networks.path(domain).encoder(to_network(pixels)).flatten(1))
     flat = torch.cat(latents).double()
     assert found.latent_shape == (8, 16, 16)
     assert found.variance_kept == pytest.approx(1)
@@ -45,9 +48,9 @@ def test_the_points_are_the_latents_of_each_domains_own_encoder(run: Path, image
 
 def shared_encoder_model(path: Path) -> Path:
     """A model whose domains have the same weights."""
-    paths = build_translation_paths(TINY, (64, 64))
-    paths["B"].load_state_dict(paths["A"].state_dict())
-    save_model(path, ModelSpec(method=NiceGAN(network=TINY), image_size=(64, 64)), paths)
+    networks = build_translation_model(TINY, (64, 64))
+    networks.path("B").load_state_dict(networks.path("A").state_dict())
+    save_model(path, ModelSpec(method=NiceGAN(network=TINY), image_size=(64, 64)), networks)
     return path
 
 

@@ -15,7 +15,7 @@ from nicegan.cli.bench import run
 from nicegan.errors import ConfigError, NiceganError
 from nicegan.recipes import recipe
 
-REFERENCE = Path(__file__).parents[3] / "benchmarks/reference_step.py"
+REFERENCE = Path(__file__).parents[3] / "benchmarks/reference_nicegan.py"
 
 
 def sleeping(seconds: float) -> Side:

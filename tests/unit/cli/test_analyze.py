@@ -36,7 +36,7 @@ def test_heatmaps_of_a_run_and_of_a_file(
     assert code == 0, said
     assert "only the attention" not in said
     assert {path.name for path in out.iterdir()} == {"heatmaps", "heatmaps_A.png", "heatmaps_B.png"}
-    assert (out / "heatmaps" / "B" / "image_000_global_verdict.png").is_file()
+    assert (out / "heatmaps" / "B" / "image_000_global_logits.png").is_file()
     model = str(tmp_path / "run" / "model.safetensors")
     code, _, said = run(["analyze", "heatmaps", model, *arguments, "--out", str(tmp_path / "file")], capsys)
     assert code == 0, said

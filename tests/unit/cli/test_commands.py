@@ -42,7 +42,7 @@ MISTAKES = [
     (["train", "DATA", "--steps", "0"], "--steps: should be greater than 0"),
     (["train", "DATA", "--steps", "many"], "--steps"),
     (["train", "DATA", "--stepz", "5"], "--stepz"),
-    (["train", "DATA", "--image-size", "64"], "use network.depth 6"),
+    (["train", "DATA", "--image-size", "64"], "network.depth 6 takes sides from 48 on"),
     (["train", "DATA", "--image-size", "130"], "multiples of 4; 132x132"),
     (["train", "DATA", "--network.depth", "5"], "use 6 or more"),
     (["train", "DATA", "--network.classifiers"], "cam, local, global"),

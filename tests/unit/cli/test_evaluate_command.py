@@ -8,7 +8,7 @@ from tests.conftest import write_images
 from tests.feature_networks import NotANumber, OneRow, WithoutForward, write_network
 from tests.servers import file_server
 from tests.unit.cli.test_commands import run
-from tests.unit.evaluation.test_translate import write_model
+from tests.unit.inference.test_translator import write_model
 
 from nicegan import feature_network
 

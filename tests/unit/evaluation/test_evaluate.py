@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from tests.conftest import write_images
 from tests.feature_networks import LikeInception, write_network
-from tests.unit.evaluation.test_translate import write_model
+from tests.unit.inference.test_translator import write_model
 
 import nicegan
 from nicegan.data.folders import find_images, read_image

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.feature_networks import write_network
 from tests.tars import numbered, write_tar
-from tests.unit.evaluation.test_translate import write_model
+from tests.unit.inference.test_translator import write_model
 
 import nicegan
 from nicegan.data.folders import find_images

@@ -10,9 +10,11 @@ from tests.unit.test_model_file import little_memory
 from torch import Tensor, nn
 
 from nicegan.errors import CheckpointError
-from nicegan.export.published import import_published, load_published, renamed
-from nicegan.methods.nicegan.build import build_method
-from nicegan.methods.nicegan.config import NiceGANLoss, NiceGANNetwork
+from nicegan.export.published import import_published, read_published
+from nicegan.methods.base import Method
+from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
+from nicegan.methods.nicegan.published import renamed
+from nicegan.methods.published import Published
 from nicegan.model_file import load_model
 
 CONV = ("weight_orig", "weight_u", "weight_v", "bias")
@@ -40,7 +42,7 @@ def published_names(depth: int, blocks: int) -> dict[str, list[str]]:
 
 def checkpoint(network: NiceGANNetwork, size: int) -> dict[str, dict[str, Tensor]]:
     """A checkpoint in the published format, made from random weights of ours."""
-    method = build_method(network, NiceGANLoss(), (size, size))
+    method = NiceGAN(network=network).build((size, size))
     modules: dict[str, nn.Module] = {}
     for domain in method.domains:
         modules |= {f"gen2{domain.name}": domain.generator, f"dis{domain.name}": domain.discriminator}
@@ -48,6 +50,14 @@ def checkpoint(network: NiceGANNetwork, size: int) -> dict[str, dict[str, Tensor
     return {
         part: {name: modules[part].state_dict()[renamed(part, name)].clone() for name in names[part]} for part in names
     }
+
+
+def loaded(path: Path) -> tuple[Published, Method]:
+    """A checkpoint as our method, every tensor in its place."""
+    found = read_published(path)
+    method = found.config.build(found.size)
+    method.load_state_dict(found.state)
+    return found, method
 
 
 @pytest.mark.parametrize(("channels", "blocks", "depth", "size"), [(4, 2, 6, 64), (6, 5, 7, 96), (2, 1, 8, 192)])
@@ -62,9 +72,9 @@ def test_any_width_and_depth_is_recognised(
     parts["gen2A"]["total_ops"] = parts["disA"]["model.1.total_params"] = torch.zeros(1)  # a profiler's
     parts["disB"] = {f"module.{name}": tensor for name, tensor in parts["disB"].items()}  # data-parallel training's
     torch.save(parts | {"start_iter": 5}, tmp_path / "params.pt")
-    card, method = load_published(tmp_path / "params.pt")
-    assert card.network == wanted
-    assert summary == "pooled" or card.image_size == (size, size)
+    found, method = loaded(tmp_path / "params.pt")
+    assert found.config == NiceGAN(network=wanted)
+    assert summary == "pooled" or found.size == (size, size)
     for domain in method.domains:
         gate = domain.discriminator.encoder.attention
         assert gate is not None
@@ -76,11 +86,11 @@ def test_any_width_and_depth_is_recognised(
 def test_the_model_file_translates_like_the_checkpoint(tmp_path: Path) -> None:
     torch.save(checkpoint(NiceGANNetwork(base_channels=4, blocks=1, depth=6), 64), tmp_path / "params.pt")
     import_published(tmp_path / "params.pt", tmp_path / "model.safetensors")
-    _, method = load_published(tmp_path / "params.pt")
+    _, method = loaded(tmp_path / "params.pt")
     image = torch.rand(1, 3, 64, 64)
-    paths, source = load_model(tmp_path / "model.safetensors").paths, method.translation_model()
+    networks = load_model(tmp_path / "model.safetensors").networks, method.translation_model()
     with torch.no_grad():
-        ours, theirs = (p["B"].generator(p["A"].encoder(image)) for p in (paths, source))
+        ours, theirs = (model.translate(image, "B") for model in networks)
     assert torch.equal(ours, theirs)
 
 
@@ -175,7 +185,7 @@ def test_anything_else_is_a_clear_error(tmp_path: Path, kind: str) -> None:
     parts = checkpoint(NiceGANNetwork(base_channels=4, blocks=1, depth=6), 64)
     torch.save(damaged(parts, kind), tmp_path / "params.pt")
     with little_memory(), pytest.raises(CheckpointError) as caught:
-        load_published(tmp_path / "params.pt")
+        read_published(tmp_path / "params.pt")
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -187,13 +197,15 @@ def test_a_flipped_bit_anywhere_in_the_pickle_is_a_clear_error_or_none(tmp_path:
     for place in range(0, len(whole), 3):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << place % 8)]) + whole[place + 1 :])
         with pytest.raises(CheckpointError, match="params.pt"):
-            load_published(path)
+            read_published(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04" + b"\0" * 50])
 def test_other_files_are_a_clear_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "params.pt").write_bytes(content)
     with pytest.raises(CheckpointError, match="params.pt"):
-        load_published(tmp_path / "params.pt")
+        read_published(tmp_path / "params.pt")
+    with pytest.raises(CheckpointError, match="not a checkpoint of a published implementation"):
+        read_published(tmp_path)
     with pytest.raises(CheckpointError, match="not a file"):
-        load_published(tmp_path)
+        read_published(tmp_path / "nowhere.pt")

@@ -14,14 +14,14 @@ from tests.conftest import TINY, write_images
 from nicegan.errors import CheckpointError, ConfigError, DataError, NiceganError
 from nicegan.inference.files import translate_files
 from nicegan.inference.translator import Translator, load, reflected
-from nicegan.methods.nicegan.build import build_method
-from nicegan.methods.nicegan.config import NiceGANLoss, NiceGANNetwork
+from nicegan.methods.base import PairedModel
+from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
 from nicegan.model_file import ModelSpec, save_model
 
 
 def write_model(path: Path, network: NiceGANNetwork = TINY, size: tuple[int, int] = (64, 64)) -> Path:
-    paths = build_method(network, NiceGANLoss(), size).translation_model()
-    save_model(path, ModelSpec(network=network, image_size=size), paths)
+    method = NiceGAN(network=network)
+    save_model(path, ModelSpec(method=method, image_size=size), method.build_translation_model(size))
     return path
 
 
@@ -44,7 +44,7 @@ def test_padding_and_cropping_are_in_register(
     translator: Translator, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Networks that change nothing give back the very image."""
-    monkeypatch.setattr(translator, "_translate", lambda image, to: image)
+    monkeypatch.setattr(translator.networks, "translate", lambda image, to: image)
     values = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     assert np.array_equal(np.asarray(translator.translate(Image.fromarray(values), to="B")), values)
 
@@ -71,8 +71,9 @@ def test_any_mode(translator: Translator, mode: str) -> None:
 def test_tensors_keep_their_shape_and_equal_the_networks(translator: Translator) -> None:
     image = torch.rand(2, 3, 64, 48) * 2 - 1
     drawn = translator.translate(image, to="B")
-    paths = translator.paths
-    assert torch.equal(drawn, paths["B"].generator(paths["A"].encoder(image)))
+    networks = translator.networks
+    assert isinstance(networks, PairedModel)
+    assert torch.equal(drawn, networks.path("B").generator(networks.path("A").encoder(image)))
     assert translator.translate(image[0], to="B").shape == (3, 64, 48)
     heat = translator.heatmap(image, "B")
     assert heat.shape == (2, 1, 64, 48)
@@ -169,7 +170,9 @@ def test_a_flat_model_takes_its_own_size_only(tmp_path: Path) -> None:
     flat = TINY.model_copy(update={"summary": "flat"})
     translator = load(write_model(tmp_path / "flat.safetensors", flat), "cpu")
     assert translator.translate(Image.new("RGB", (64, 64)), to="A").size == (64, 64)
-    with pytest.raises(ConfigError, match=r"64x64 pixels only, not 64x80: use --resize"):
+    with pytest.raises(
+        ConfigError, match="image size 64x80 does not fit: these networks take 64x64 only; use --resize"
+    ):
         translator.translate(Image.new("RGB", (80, 64)), to="A")
 
 
@@ -189,11 +192,11 @@ def test_models_that_are_none(tmp_path: Path) -> None:
     cut.write_bytes(model.read_bytes()[:-1000])
     (tmp_path / "text.safetensors").write_text("hello")
     save_file({"x": torch.zeros(1)}, tmp_path / "foreign.safetensors")
-    wider = ModelSpec(network=NiceGANNetwork(base_channels=8, blocks=1, depth=6), image_size=(64, 64))
+    wider = NiceGAN(network=NiceGANNetwork(base_channels=8, blocks=1, depth=6))
     changes = {
         "newer": {"format_version": "99"},
         "odd_version": {"format_version": "x"},
-        "other_width": {"card": wider.model_dump_json()},
+        "other_width": {"card": ModelSpec(method=wider, image_size=(64, 64)).model_dump_json()},
         "no_card": {"card": "{}"},
     }
     for name, change in changes.items():

@@ -29,8 +29,9 @@ from nicegan.training.trainer import Run
 def run(tiny_run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Six steps, of which the third is called the best."""
     scores = iter([1.0, 2.0])
-    monkeypatch.setattr(CheckpointScore, "score", lambda judge, average: next(scores))
-    Run(tiny_run, tmp_path / "run", Console(quiet=True)).train()
+    monkeypatch.setattr(CheckpointScore, "score", lambda score, networks: next(scores))
+    with Run(tiny_run, tmp_path / "run", Console(quiet=True)) as run:
+        run.train()
     return tmp_path / "run"
 
 
@@ -40,7 +41,7 @@ def test_the_last_checkpoint_as_a_model_has_its_averaged_weights(run: Path) -> N
         best, last = (load_model(path) for path in models.values())
         saved = load_file(run / "checkpoints/000000006/weights.safetensors")
         assert (best.spec.step, last.spec.step) == (3, 6)
-        for name, tensor in last.paths.state_dict().items():
+        for name, tensor in last.networks.state_dict().items():
             assert torch.equal(tensor, saved[f"average.{name}"])
     assert not models["last"].exists()
     shutil.rmtree(run / "checkpoints/000000006")

@@ -15,7 +15,7 @@ from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
 from nicegan.shapes import Batch
 from nicegan.training.checkpoint_score import build_checkpoint_score
-from nicegan.training.trainer import Run
+from nicegan.training.trainer import train
 
 CPU = torch.device("cpu")
 
@@ -42,10 +42,10 @@ def test_with_features_it_says_on_which(
     tiny_run: RunConfig, scored: Batch, features: Path, score: str, name: str, words: str
 ) -> None:
     config = tiny_run.model_copy(update={"features": str(features), "score": score})
-    judge = build_checkpoint_score(config, scored, CPU)
-    assert judge.yardstick == (name, words)
-    assert judge.untranslated > 0.01
-    assert abs(judge.distance(scored.b, "B")) < judge.untranslated / 10
+    of_features = build_checkpoint_score(config, scored, CPU)
+    assert of_features.yardstick == (name, words)
+    assert of_features.untranslated > 0.01
+    assert abs(of_features.distance(scored.b, "B")) < of_features.untranslated / 10
 
 
 def test_a_feature_distance_is_that_of_the_images_in_0_to_255(
@@ -70,7 +70,7 @@ def test_a_network_that_does_not_do_is_refused_before_training(
 
 def test_a_run_keeps_the_best_by_the_chosen_score(tiny_run: RunConfig, features: Path, tmp_path: Path) -> None:
     config = tiny_run.model_copy(update={"features": str(features)})
-    Run(config, tmp_path / "run", Console(quiet=True)).train()
+    train(config, tmp_path / "run", Console(quiet=True))
     best = json.loads((tmp_path / "run/best").read_text())
     logged = RunFolder(tmp_path / "run").read_metrics()
     scores = {line["step"]: line["score/kernel_distance"] for line in logged if "score/kernel_distance" in line}

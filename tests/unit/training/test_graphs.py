@@ -8,7 +8,7 @@ from nicegan.device import Machine
 from nicegan.distributed import ProcessGroup
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
-from nicegan.training.graphs import WARM_UP_CALLS, RecordedUpdate, Update
+from nicegan.training.graphs import WARM_UP_CALLS, Part, Parts, RecordedUpdate, Update
 from nicegan.training.step import why_no_graphs
 
 
@@ -27,31 +27,34 @@ class PretendRecorder:
         if self.failure:
             raise RuntimeError(self.failure)
         self.log.append("record")
-        result = Update({"sum": torch.zeros(())}, torch.zeros(1))
+        result = Update({"sum": torch.zeros(())}, torch.zeros(1), [{}])
 
         def replay() -> None:
             self.log.append("replay")
-            terms, numbers = work()
+            terms, numbers, _ = work()
             result.terms["sum"].copy_(terms["sum"])
             result.numbers.copy_(numbers)
 
         return replay, result
 
 
-def images(value: float, size: int = 1) -> Batch:
-    return Batch(*(torch.full((size, 3, 2, 2), value) for _ in "ab"))
+def images(value: float, size: int = 1) -> Parts:
+    """One part, whose noise and fakes have the value too: 24 + 1 + 1 numbers."""
+    batch = Batch(*(torch.full((size, 3, 2, 2), value) for _ in "ab"))
+    return [Part(batch, (torch.full((), value),), {"B": torch.full((), value)})]
 
 
-def update(batch: Batch) -> Update:
-    summed = batch.a.sum() + batch.b.sum()
-    return Update({"sum": summed}, summed[None])
+def update(parts: Parts) -> Update:
+    ((batch, (noise,), fakes),) = parts
+    summed = batch.a.sum() + batch.b.sum() + noise + fakes["B"]
+    return Update({"sum": summed}, summed[None], [fakes])
 
 
-def test_the_first_calls_warm_up_and_later_ones_replay_with_their_own_images() -> None:
+def test_the_first_calls_warm_up_and_later_ones_replay_with_their_own_images_noise_and_fakes() -> None:
     recorder = PretendRecorder()
     recorded = RecordedUpdate(update, recorder)
     sums = [recorded(images(float(value))).terms["sum"].item() for value in range(1, 7)]
-    assert sums == [24.0 * value for value in range(1, 7)]
+    assert sums == [26.0 * value for value in range(1, 7)]
     assert recorder.log == ["warm-up"] * WARM_UP_CALLS + ["record"] + ["replay"] * 3
 
 
@@ -60,15 +63,15 @@ def test_another_shape_is_computed_eagerly_and_the_recording_goes_on() -> None:
     recorded = RecordedUpdate(update, recorder)
     for _ in range(WARM_UP_CALLS + 1):
         recorded(images(1.0))
-    assert recorded(images(1.0, size=2)).terms["sum"] == 48
-    assert recorded(images(2.0)).terms["sum"] == 48
+    assert recorded(images(1.0, size=2)).terms["sum"] == 50
+    assert recorded(images(2.0)).terms["sum"] == 52
     assert recorder.log.count("replay") == 2
 
 
 def test_what_cannot_be_recorded_is_computed_eagerly_and_says_why() -> None:
     recorded = RecordedUpdate(update, PretendRecorder("operation not permitted\nwhen stream is capturing"))
     sums = [recorded(images(1.0)).terms["sum"].item() for _ in range(6)]
-    assert sums == [24.0] * 6
+    assert sums == [26.0] * 6
     assert recorded.problem == "operation not permitted when stream is capturing"
 
 

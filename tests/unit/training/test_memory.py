@@ -13,12 +13,12 @@ from nicegan.training import memory
 from nicegan.training.memory import predict
 
 CPU = Machine(torch.device("cpu"), "float32")
-SHALLOW = {"blocks": 1}
+SHALLOW = {"base_channels": 16, "blocks": 1, "depth": 6}  # nicegan-tiny with one block
 MEASURE = """
 import re, torch
 from pathlib import Path
 from nicegan.device import set_up_machine, keep_freed_memory, process_bytes
-from nicegan.methods.base import Batch
+from nicegan.shapes import Batch
 from nicegan.recipes import recipe
 from nicegan.training.memory import predict
 from nicegan.training.state import new_state
@@ -54,8 +54,8 @@ def test_the_peak_is_not_that_of_whoever_started_the_process() -> None:
 
 def test_more_pixels_and_images_need_more_and_half_precision_less() -> None:
     def passing(size: int, batch_size: int, machine: Machine = CPU) -> int:
-        network = {**recipe("nicegan-tiny").network.model_dump(), **SHALLOW}
-        return predict(recipe("nicegan-tiny", image_size=size, batch_size=batch_size, network=network), machine).passing
+        changes = {"image_size": size, "batch_size": batch_size, "network": SHALLOW}
+        return predict(recipe("nicegan-tiny", **changes), machine).passing
 
     one, large = passing(128, 1), passing(128, 8)
     assert one > 2 * passing(64, 1)
@@ -79,7 +79,7 @@ def test_what_does_not_fit_names_what_would(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(memory, "predict", need)
     assert said(2**30) == (
         "training will need about 1.0 GiB and 1.0 GiB are free, and no smaller batch or image would fit: "
-        "try --network.base-channels 32"
+        "try a smaller --network.base-channels"
     )
     assert "--batch-size 4 would fit (1.0 GiB)" in fits(4, 256)
     assert "--batch-size 2 would fit" in said(need(config.model_copy(update={"batch_size": 4})).total - 1)

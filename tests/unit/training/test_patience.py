@@ -22,9 +22,9 @@ SCORES = [9.0, 5.0, 7.0, 5.0, 6.0, 4.0]  # of steps 1, 2 ...
 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A judge that gives these scores, one a step, also over a resume."""
+    """These scores, one a step, also over a resume."""
     scores = iter(SCORES)
-    monkeypatch.setattr(CheckpointScore, "score", lambda judge, average: next(scores))
+    monkeypatch.setattr(CheckpointScore, "score", lambda score, networks: next(scores))
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def scored_run(tiny_run: RunConfig) -> RunConfig:
 
 
 def trained(config: RunConfig, out: Path) -> Run:
-    run = Run(config, out, Console(quiet=True))
-    run.train()
+    with Run(config, out, Console(quiet=True)) as run:
+        run.train()
     return run
 
 
@@ -92,7 +92,7 @@ def test_until_there_is_a_best_the_model_is_the_newest(tiny_run: RunConfig, tmp_
 def test_the_best_is_told_and_so_is_that_the_images_are_others(scored_run: RunConfig, tmp_path: Path) -> None:
     def told(steps: int) -> str:
         console = Console(record=True, file=io.StringIO(), width=200)
-        Run(scored_run.model_copy(update={"steps": steps}), tmp_path / "run", console).train()
+        nicegan.train(scored_run.model_copy(update={"steps": steps}), tmp_path / "run", console)
         return console.export_text()
 
     assert scored_run.data is not None

@@ -5,15 +5,17 @@ from pathlib import Path
 import pytest
 import torch
 from filelock import FileLock, Timeout
+from tests.conftest import TINY
 
-from nicegan.checkpoint import point_to, pointed_at, prune, standing
+from nicegan import checkpoint as checkpoint_module
+from nicegan.checkpoint import SUMS, point_to, pointed_at, prune, resume_point
 from nicegan.device import Machine, set_up_machine
 from nicegan.errors import CheckpointError, ConfigError
+from nicegan.methods.nicegan.config import NiceGAN, NiceGANLoss
 from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
 from nicegan.shapes import Batch
-from nicegan.training import state as state_module
-from nicegan.training.state import SUMS, Best, TrainingState, load_state, new_state, save_checkpoint
+from nicegan.training.state import Best, TrainingState, load_state, new_state, save_state
 from nicegan.training.step import Stepper
 
 CPU = Machine(torch.device("cpu"), "float32")
@@ -35,7 +37,7 @@ def flat(value: object) -> list[torch.Tensor]:
 
 
 def same(one: TrainingState, other: TrainingState) -> bool:
-    tensors = [flat(part) for state in (one, other) for part in (state.tensors(), state.memory()["optimizers"])]
+    tensors = [flat(part) for state in (one, other) for part in (state.tensors(), state.state_dict()["optimizers"])]
     pairs = [*zip(tensors[0], tensors[2], strict=True), *zip(tensors[1], tensors[3], strict=True)]
     return one.step == other.step and one.best == other.best and all(torch.equal(a, b) for a, b in pairs)
 
@@ -43,7 +45,7 @@ def same(one: TrainingState, other: TrainingState) -> bool:
 def test_a_restored_run_is_the_same_run(tiny_run: RunConfig, batch: Batch, tmp_path: Path) -> None:
     state = stepped(tiny_run, batch, 2)
     state.best = Best(1, 0.5)
-    place = save_checkpoint(tmp_path, state)
+    place = save_state(tmp_path, state)
     restored = new_state(tiny_run.model_copy(update={"seed": 9}), CPU.device)
     load_state(place, restored)
     assert same(state, restored)
@@ -56,8 +58,8 @@ def test_a_forgotten_optimizer_is_caught(tiny_run: RunConfig, batch: Batch, tmp_
     """Planted error: weights alone are not the run."""
     state = stepped(tiny_run, batch, 2)
     restored = new_state(tiny_run, CPU.device)
-    fresh = restored.memory()
-    restored.restore(state.tensors(), state.memory() | {"optimizers": fresh["optimizers"]})
+    fresh = restored.state_dict()
+    restored.load_state_dict(state.tensors(), state.state_dict() | {"optimizers": fresh["optimizers"]})
     for run in (state, restored):
         Stepper(run, tiny_run, CPU)(batch)
     assert not same(state, restored)
@@ -76,7 +78,7 @@ def test_the_seed_fixes_the_initial_weights(tiny_run: RunConfig) -> None:
 def test_a_damaged_checkpoint_is_named(
     tiny_run: RunConfig, tmp_path: Path, file: str, damage: str, *, has_sums: bool
 ) -> None:
-    place = save_checkpoint(tmp_path, new_state(tiny_run, CPU.device))
+    place = save_state(tmp_path, new_state(tiny_run, CPU.device))
     if not has_sums:
         (place / SUMS).unlink()
     path = place / file
@@ -90,7 +92,7 @@ def test_a_damaged_checkpoint_is_named(
 
 @pytest.mark.parametrize("file", ["weights.safetensors", "state.pt"])
 def test_one_bit_that_rots_is_noticed(tiny_run: RunConfig, tmp_path: Path, file: str) -> None:
-    place = save_checkpoint(tmp_path, new_state(tiny_run, CPU.device))
+    place = save_state(tmp_path, new_state(tiny_run, CPU.device))
     load_state(place, new_state(tiny_run, CPU.device))
     content = bytearray((place / file).read_bytes())
     content[len(content) // 2] ^= 1
@@ -111,19 +113,20 @@ def test_a_state_of_wrong_types_is_refused(
     tiny_run: RunConfig, batch: Batch, tmp_path: Path, wrong: dict[str, object]
 ) -> None:
     state = stepped(tiny_run, batch, 1)
-    place = save_checkpoint(tmp_path, state)
-    torch.save({**state.memory(), **wrong}, place / "state.pt")
+    place = save_state(tmp_path, state)
+    torch.save({**state.state_dict(), **wrong}, place / "state.pt")
     (place / SUMS).unlink()
     with pytest.raises(CheckpointError, match="cannot be read: .*; remove its folder"):
         load_state(place, new_state(tiny_run, CPU.device))
 
 
-def test_the_memory_of_other_parameters_is_refused(tiny_run: RunConfig, batch: Batch, tmp_path: Path) -> None:
+def test_an_optimizers_state_of_other_parameters_is_refused(tiny_run: RunConfig, batch: Batch, tmp_path: Path) -> None:
     """Planted: a fused step on it writes past the ends of tensors."""
     state = stepped(tiny_run, batch, 1)
-    place, memory = save_checkpoint(tmp_path, state), state.memory()
-    memory["optimizers"][0]["state"][0]["exp_avg"] = torch.zeros(7)
-    torch.save(memory, place / "state.pt")
+    place = save_state(tmp_path, state)
+    saved = torch.load(place / "state.pt", weights_only=True)
+    saved["optimizers"]["discriminator"]["state"][0]["exp_avg"] = torch.zeros(7)
+    torch.save(saved, place / "state.pt")
     (place / SUMS).unlink()
     with pytest.raises(CheckpointError, match="the optimizer's state of a parameter"):
         load_state(place, new_state(tiny_run, CPU.device))
@@ -138,24 +141,24 @@ def test_a_disk_that_fills_up_in_torch_save_is_said_so(
         finally:
             raise RuntimeError("[enforce fail at inline_container.cc:672]")  # noqa: B012
 
-    monkeypatch.setattr(state_module.torch, "save", full)
+    monkeypatch.setattr(checkpoint_module.torch, "save", full)
     with pytest.raises(OSError, match="No space"):
-        save_checkpoint(tmp_path, new_state(tiny_run, CPU.device))
+        save_state(tmp_path, new_state(tiny_run, CPU.device))
 
 
 def test_a_save_that_fails_leaves_the_previous_one(
     tiny_run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = new_state(tiny_run, CPU.device)
-    place = save_checkpoint(tmp_path, state)
+    place = save_state(tmp_path, state)
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(state_module.torch, "save", full)
+    monkeypatch.setattr(checkpoint_module.torch, "save", full)
     state.step = 1
     with pytest.raises(OSError, match="No space"):
-        save_checkpoint(tmp_path, state)
+        save_state(tmp_path, state)
     assert [path.name for path in tmp_path.iterdir() if path.is_dir() and path.name != "dataset"] == [place.name]
 
 
@@ -170,9 +173,9 @@ class Malice:
 
 
 def test_code_in_a_checkpoint_does_not_run(tiny_run: RunConfig, tmp_path: Path) -> None:
-    place = save_checkpoint(tmp_path, new_state(tiny_run, CPU.device))
-    memory = torch.load(place / "state.pt", weights_only=True)
-    torch.save({**memory, "position": Malice(tmp_path / "owned")}, place / "state.pt")
+    place = save_state(tmp_path, new_state(tiny_run, CPU.device))
+    saved = torch.load(place / "state.pt", weights_only=True)
+    torch.save({**saved, "position": Malice(tmp_path / "owned")}, place / "state.pt")
     (place / SUMS).unlink()
     with pytest.raises(CheckpointError, match="cannot be read"):
         load_state(place, new_state(tiny_run, CPU.device))
@@ -180,10 +183,10 @@ def test_code_in_a_checkpoint_does_not_run(tiny_run: RunConfig, tmp_path: Path) 
 
 
 def test_other_networks_are_refused(tiny_run: RunConfig, tmp_path: Path) -> None:
-    place = save_checkpoint(tmp_path, new_state(tiny_run, CPU.device))
-    network = tiny_run.method.network.model_copy(update={"blocks": 2})
+    place = save_state(tmp_path, new_state(tiny_run, CPU.device))
+    method = NiceGAN(network=TINY.model_copy(update={"blocks": 2}))
     with pytest.raises(CheckpointError, match="other networks"):
-        load_state(place, new_state(tiny_run.model_copy(update={"network": network}), CPU.device))
+        load_state(place, new_state(tiny_run.model_copy(update={"method": method}), CPU.device))
 
 
 def test_pointers_and_pruning(tmp_path: Path) -> None:
@@ -199,16 +202,16 @@ def test_pointers_and_pruning(tmp_path: Path) -> None:
 
 
 def test_a_run_stands_at_latest_or_else_at_its_newest_checkpoint(tmp_path: Path) -> None:
-    checkpoints = tmp_path / "checkpoints"
-    assert standing(tmp_path / "latest", checkpoints) is None
+    checkpoints, folder = tmp_path / "checkpoints", RunFolder(tmp_path)
+    assert resume_point(folder) is None
     places = [checkpoints / f"{step:09d}" for step in (1, 2)]
     for place in [*places, checkpoints / ".000000003.77"]:
         place.mkdir(parents=True)
-    assert standing(tmp_path / "latest", checkpoints) == places[1]
+    assert resume_point(folder) == places[1]
     point_to(tmp_path / "latest", places[0], "test")
-    assert standing(tmp_path / "latest", checkpoints) == places[0]
+    assert resume_point(folder) == places[0]
     (tmp_path / "latest").write_text("")
-    assert standing(tmp_path / "latest", checkpoints) == places[1]
+    assert resume_point(folder) == places[1]
 
 
 def test_a_folder_of_another_run_is_refused_with_the_difference(tiny_run: RunConfig, tmp_path: Path) -> None:
@@ -219,7 +222,8 @@ def test_a_folder_of_another_run_is_refused_with_the_difference(tiny_run: RunCon
     assert folder.read_config() == longer
     description = folder.read_description()
     assert (description["machine"], description["resumed"]) == ("one", [{"machine": "another"}])
-    other = tiny_run.model_copy(update={"seed": 5, "loss": tiny_run.method.loss.model_copy(update={"cycle": 2.0})})
+    method = NiceGAN(network=TINY, loss=NiceGANLoss(cycle=2.0))
+    other = tiny_run.model_copy(update={"seed": 5, "method": method})
     with pytest.raises(ConfigError, match=r"seed: 0 there, 5 asked for") as caught:
         folder.claim(other, {})
     assert "loss.cycle: 10.0 there, 2.0 asked for" in str(caught.value)
@@ -237,8 +241,8 @@ def test_a_run_is_trained_by_one_process_at_a_time(tiny_run: RunConfig, tmp_path
     folder.claim(tiny_run, {})
     folder.release()
     with FileLock(tmp_path / "run/.lock"), pytest.raises(ConfigError, match="another process trains in .*run"):
-        RunFolder(tmp_path / "run").check(tiny_run)
-    folder.check(tiny_run)
+        RunFolder(tmp_path / "run").refuse_misuse(tiny_run)
+    folder.refuse_misuse(tiny_run)
     with pytest.raises(Timeout):
         FileLock(tmp_path / "run/.lock", timeout=0).acquire()
     folder.release()
@@ -249,15 +253,15 @@ def test_a_kill_while_a_folder_is_claimed_leaves_it_free(tiny_run: RunConfig, tm
         (tmp_path / "run").mkdir(exist_ok=True)
         (tmp_path / "run" / name).touch()
     RunFolder(tmp_path / "run").claim(tiny_run, {})
-    RunFolder(tmp_path / "run").sweep()
+    RunFolder(tmp_path / "run").remove_partial()
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "config.json"]
 
 
-def test_what_kills_leave_in_a_run_folder_is_swept(tiny_run: RunConfig, tmp_path: Path) -> None:
+def test_what_kills_leave_in_a_run_folder_is_removed(tiny_run: RunConfig, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     for name in (".model.safetensors.12", ".latest.12", ".best.7", ".notes", "model.safetensors"):
         (tmp_path / name).touch()
-    folder.sweep()
+    folder.remove_partial()
     assert {path.name for path in tmp_path.iterdir()} >= {".notes", "model.safetensors"}
     assert not list(tmp_path.glob(".*.[0-9]*"))
 
@@ -280,7 +284,7 @@ def test_weights_of_other_shapes_are_refused(tiny_run: RunConfig) -> None:
     state = new_state(tiny_run, CPU.device)
     name, tensor = next(iter(state.tensors().items()))
     with pytest.raises(CheckpointError, match="of other networks"):
-        state.restore({**state.tensors(), name: tensor.flatten()[:1]}, state.memory())
+        state.load_state_dict({**state.tensors(), name: tensor.flatten()[:1]}, state.state_dict())
 
 
 @pytest.mark.parametrize("device", ["cuda:7", "gpu", "xpu", "meta", "hpu", ""])
@@ -304,7 +308,11 @@ def test_bfloat16_trains_nearly_like_float32(tiny_run: RunConfig, batch: Batch) 
         torch.testing.assert_close(terms[1][name].float(), exact, rtol=0.05, atol=0.05)
 
 
-SINCE = {1: ("rollbacks", "num_worse", "position", "drawn"), 2: ("num_worse", "position", "drawn")}
+SINCE = {
+    1: ("rollbacks", "num_worse", "position", "drawn", "processes"),
+    2: ("num_worse", "position", "drawn", "processes"),
+    3: ("drawn", "processes"),
+}
 
 
 @pytest.mark.parametrize("version", SINCE)
@@ -313,15 +321,16 @@ def test_checkpoints_of_older_formats_are_migrated_and_newer_ones_refused(
 ) -> None:
     state = new_state(tiny_run.model_copy(update={"batch_size": 3}), CPU.device)
     state.step = 7
-    place = save_checkpoint(tmp_path, state)
-    memory = torch.load(place / "state.pt", weights_only=True)
+    place = save_state(tmp_path, state)
+    saved = torch.load(place / "state.pt", weights_only=True)
     for name in SINCE[version]:
-        del memory[name]
-    torch.save({**memory, "format_version": version}, place / "state.pt")
+        del saved[name]
+    saved["optimizers"] = list(saved["optimizers"].values())
+    torch.save({**saved, "format_version": version}, place / "state.pt")
     (place / SUMS).unlink()
     restored = new_state(tiny_run.model_copy(update={"batch_size": 3}), CPU.device)
     load_state(place, restored)
-    assert (restored.rollbacks, restored.num_worse, restored.position, restored.drawn) == (0, 0, {}, 21)
-    torch.save({**memory, "format_version": 99}, place / "state.pt")
+    assert (restored.rollbacks, restored.num_worse, restored.position, restored.samples_seen) == (0, 0, {}, 21)
+    torch.save({**saved, "format_version": 99}, place / "state.pt")
     with pytest.raises(CheckpointError, match="newer nicegan"):
         load_state(place, restored)

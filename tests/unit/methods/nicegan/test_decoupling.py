@@ -7,14 +7,14 @@ from torch import nn
 
 from nicegan.methods.base import Method, Phase, frozen, total
 from nicegan.methods.nicegan.build import build_method
-from nicegan.methods.nicegan.config import NiceGANLoss, NiceGANNetwork
+from nicegan.methods.nicegan.config import NiceGAN, NiceGANLoss, NiceGANNetwork
 from nicegan.nn.spectral import SpectralConv2d
 from nicegan.shapes import Batch
 
 
 def method_with(**switches: object) -> Method:
     network = NiceGANNetwork.model_validate({**TINY.model_dump(), **switches})
-    return build_method(network, NiceGANLoss(), (64, 64))
+    return build_method(NiceGAN(network=network), (64, 64))
 
 
 def ids(*modules: nn.Module) -> set[int]:
@@ -61,9 +61,9 @@ COUPLED: list[dict[str, object]] = [
 @pytest.mark.parametrize("switches", SWITCHES, ids=str)
 def test_the_phases_partition_all_parameters(switches: dict[str, object]) -> None:
     method = method_with(**switches)
-    judged, drawn = (ids(phase) for phase in method.phases)
-    assert judged.isdisjoint(drawn)
-    assert judged | drawn == ids(*method.domains)
+    discriminating, generating = (ids(phase) for phase in method.phases)
+    assert discriminating.isdisjoint(generating)
+    assert discriminating | generating == ids(*method.domains)
 
 
 @pytest.mark.parametrize("switches", [*SWITCHES, *COUPLED], ids=str)
@@ -112,7 +112,7 @@ def test_latents_of_real_images_carry_no_graph_in_the_generator_phase(batch: Bat
     assert [latent.requires_grad for latent in seen] == [False]
 
 
-def test_drawn_images_carry_no_graph_in_the_discriminator_phase(batch: Batch) -> None:
+def test_fakes_carry_no_graph_in_the_discriminator_phase(batch: Batch) -> None:
     method = method_with()
     seen = []
     for domain in method.domains:
@@ -148,12 +148,11 @@ def test_a_leak_is_caught(batch: Batch) -> None:
 
 
 def test_terms_are_named_by_domain_and_weighted(batch: Batch) -> None:
-    network = TINY
-    plain = build_method(network, NiceGANLoss(), (64, 64))
     torch.manual_seed(0)
-    plain = build_method(network, NiceGANLoss(), (64, 64))
+    plain = build_method(NiceGAN(network=TINY), (64, 64))
     torch.manual_seed(0)
-    weighted = build_method(network, NiceGANLoss(adversarial=2, cycle=5, reconstruction=1), (64, 64))
+    loss = NiceGANLoss(adversarial=2, cycle=5, reconstruction=1)
+    weighted = build_method(NiceGAN(network=TINY, loss=loss), (64, 64))
     factors = {"cam": 2, "local": 2, "global": 2, "cycle": 0.5, "reconstruction": 0.1}
     for one, other in zip(plain.phases, weighted.phases, strict=True):
         terms, scaled = one(batch), other(batch)

@@ -7,11 +7,10 @@ import torch
 from tests.conftest import TINY
 from torch import nn
 
-from nicegan import geometry
 from nicegan.errors import ConfigError
-from nicegan.methods.nicegan.build import build_domain, build_translation_paths
-from nicegan.methods.nicegan.config import NiceGANNetwork
-from nicegan.methods.nicegan.domain import translate
+from nicegan.methods.nicegan import geometry
+from nicegan.methods.nicegan.build import build_domain, build_translation_model
+from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
 from nicegan.recipes import RECIPES
 from nicegan.run_config import RunConfig
 
@@ -27,6 +26,7 @@ def num_parameters(module: nn.Module) -> int:
 def test_the_papers_parameter_counts(recipe: str, generators: float, discriminators: float) -> None:
     """In millions, both directions; method.md section 2."""
     config = RECIPES[recipe]
+    assert isinstance(config.method, NiceGAN)
     with torch.device("meta"):
         domain = build_domain("A", config.method.network, config.size)
     assert 2e-6 * num_parameters(domain.generator) == pytest.approx(generators, abs=0.05)
@@ -40,7 +40,7 @@ def test_any_size_the_padding_allows(height: int, width: int) -> None:
     reading = domain.read(image)
     assert reading.latent.shape == (2, 8, height // 4, width // 4)
     assert domain.generator(reading.latent).shape == image.shape
-    assert set(reading.verdict.heads()) == {"cam", "local", "global"}
+    assert set(reading.logits) == {"cam", "local", "global"}
 
 
 @pytest.mark.parametrize(("depth", "shared"), [(6, 2), (7, 2), (7, 3), (5, 1), (7, 1)])
@@ -49,9 +49,9 @@ def test_the_smallest_size_is_exact(depth: int, shared: int) -> None:
     network = NiceGANNetwork(base_channels=2, blocks=1, depth=depth, shared_layers=shared)
     smallest = geometry.smallest_side(depth, shared, network.classifiers)
     domain = build_domain("A", network, (smallest, smallest))
-    logits = domain.read(torch.rand(1, 3, smallest, smallest)).verdict.heads()
+    logits = domain.read(torch.rand(1, 3, smallest, smallest)).logits
     assert min(min(value.shape[-2:]) for name, value in logits.items() if name != "cam") == 1
-    with pytest.raises(ConfigError, match=f"smallest side: {smallest}"):
+    with pytest.raises(ConfigError, match=rf"too small for a discriminator of depth {depth} \(smallest: {smallest}\)"):
         domain.read(torch.rand(1, 3, smallest, smallest - 1))
     domain.discriminator.head_names = ("cam",)  # disarm the check: the layers themselves now fail
     with pytest.raises(RuntimeError):
@@ -59,11 +59,12 @@ def test_the_smallest_size_is_exact(depth: int, shared: int) -> None:
 
 
 def test_too_small_an_image_names_the_depth_that_fits() -> None:
-    domain = build_domain("A", NiceGANNetwork(base_channels=2, blocks=1, depth=7), (96, 96))
-    with pytest.raises(ConfigError, match=r"64x64 is too small .* depth 7 \(smallest side: 96\); use depth 6"):
-        domain.read(torch.rand(1, 3, 64, 64))
-    with pytest.raises(ConfigError, match="use larger images"):
-        domain.read(torch.rand(1, 3, 32, 32))
+    sizes = NiceGAN(network=NiceGANNetwork(depth=7)).training_sizes()
+    said = "64x64 is too small (smallest side: 96); network.depth 6 takes sides from 48 on"
+    assert sizes.problem((64, 64)) == said
+    assert sizes.problem((96, 96)) is None
+    shallowest = NiceGAN(network=NiceGANNetwork(depth=6)).training_sizes()
+    assert "use larger images" in str(shallowest.problem((32, 32)))
 
 
 @pytest.mark.parametrize("shared", [1, 2, 3])
@@ -86,21 +87,21 @@ def test_the_encoder_of_a_nice_domain_is_the_discriminators() -> None:
 @pytest.mark.parametrize("summary", ["pooled", "flat"])
 def test_summaries(summary: str) -> None:
     network = TINY.model_copy(update={"summary": summary})
-    paths = build_translation_paths(network, (64, 48))
-    assert translate(torch.rand(1, 3, 64, 48), paths["A"], paths["B"]).shape == (1, 3, 64, 48)
+    model = build_translation_model(network, (64, 48))
+    assert model.translate(torch.rand(1, 3, 64, 48), "B").shape == (1, 3, 64, 48)
     other_size = torch.rand(1, 3, 48, 64)
     if summary == "flat":
         with pytest.raises(ValueError, match="takes maps of"):
-            translate(other_size, paths["A"], paths["B"])
+            model.translate(other_size, "B")
     else:
-        assert translate(other_size, paths["A"], paths["B"]).shape == other_size.shape
+        assert model.translate(other_size, "B").shape == other_size.shape
 
 
 @pytest.mark.parametrize("heads", [("cam",), ("local",), ("global",), ("cam", "global"), ("global", "local")])
 def test_any_subset_of_classifiers(heads: tuple[str, ...]) -> None:
     network = NiceGANNetwork.model_validate({**TINY.model_dump(), "classifiers": heads})
     domain = build_domain("A", network, (64, 64))
-    assert set(domain.read(torch.rand(1, 3, 64, 64)).verdict.heads()) == set(heads)
+    assert set(domain.read(torch.rand(1, 3, 64, 64)).logits) == set(heads)
 
 
 def test_the_local_head_reads_less_of_the_image_than_the_global_one() -> None:
@@ -108,7 +109,7 @@ def test_the_local_head_reads_less_of_the_image_than_the_global_one() -> None:
     domain = build_domain("A", NiceGANNetwork(base_channels=2, blocks=1), (512, 512))
     domain.discriminator.encoder.attention = None
     image = torch.rand(1, 3, 512, 512, requires_grad=True)
-    heads = domain.read(image).verdict.heads()
+    heads = domain.read(image).logits
     for name, field in (("local", 70), ("global", 286)):
         logits = heads[name]
         middle = logits[0, 0, logits.shape[2] // 2, logits.shape[3] // 2]

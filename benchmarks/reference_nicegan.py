@@ -1,9 +1,10 @@
 """A plain transcription of the published NICE-GAN step, to measure against. Written from the method's description.
 
-Any file that defines these two can take its place (`nicegan bench --reference FILE`):
+Any file that defines these two can take its place (`nicegan bench --reference FILE`); `network` are the settings of the
+method's networks, by name:
 
-    ReferenceStep(base_channels, blocks, depth, device)         called with images a, b in [-1, 1]; modules(): its nets
-    ReferenceTranslation(base_channels, blocks, depth, device)  called with one image of domain A
+    ReferenceStep(network, device)         called with images a, b in [-1, 1]; modules(): its nets
+    ReferenceTranslation(network, device)  called with one image of domain A
 
 Everything is done the straightforward way: every statistic of a normalisation is a pass of its own, spectrally
 normalised weights are divided (and iterated) at every pass, all heads run for every encoding, gradients are left
@@ -13,6 +14,8 @@ on everywhere, and the discriminator phase builds the generators' graphs and thr
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -139,7 +142,8 @@ def towards(verdict: tuple[Tensor, ...], value: float) -> Tensor:
 class ReferenceStep:
     """Both phases of the published step, with its two Adam optimizers."""
 
-    def __init__(self, ch: int = 64, blocks: int = 6, depth: int = 7, device: str = "cpu") -> None:
+    def __init__(self, network: Mapping[str, Any], device: str = "cpu") -> None:
+        ch, blocks, depth = (network[name] for name in ("base_channels", "blocks", "depth"))
         self.gen_a, self.gen_b = (PlainGenerator(ch, blocks).to(device) for _ in "ab")
         self.dis_a, self.dis_b = (PlainDiscriminator(ch, depth).to(device) for _ in "ab")
         generators = itertools.chain(self.gen_a.parameters(), self.gen_b.parameters())
@@ -182,7 +186,8 @@ class ReferenceStep:
 class ReferenceTranslation:
     """Translation as published: the whole discriminator runs, for the sake of the latent."""
 
-    def __init__(self, ch: int = 64, blocks: int = 6, depth: int = 7, device: str = "cpu") -> None:
+    def __init__(self, network: Mapping[str, Any], device: str = "cpu") -> None:
+        ch, blocks, depth = (network[name] for name in ("base_channels", "blocks", "depth"))
         self.gen_b = PlainGenerator(ch, blocks).to(device).eval()
         self.dis_a = PlainDiscriminator(ch, depth).to(device).eval()
 

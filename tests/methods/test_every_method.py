@@ -1,0 +1,309 @@
+"""What every method must do: its phases, its sizes, its state, and what the product makes of it."""
+
+import inspect
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+from torch import nn
+
+import nicegan
+from nicegan.cli.train import read_arguments
+from nicegan.config import MethodConfig
+from nicegan.data.places import find_dataset
+from nicegan.device import Machine
+from nicegan.errors import ConfigError
+from nicegan.methods.base import Fakes, HasHeatmap, HasStyles, total, unique_state
+from nicegan.methods.registry import METHODS
+from nicegan.model_file import ModelSpec, load_model, save_model
+from nicegan.recipes import RECIPES
+from nicegan.run_config import RunConfig
+from nicegan.run_folder import RunFolder
+from nicegan.shapes import Batch, DomainName
+from nicegan.training.ema import ema_weight
+from nicegan.training.state import TrainingState, load_state, new_state, save_state
+from nicegan.training.step import Stepper
+from tests.methods.conftest import run, terms_of
+
+CPU = Machine(torch.device("cpu"), "float32")
+ROOT = Path(__file__).parents[2]
+
+
+def ids(module: nn.Module) -> set[int]:
+    return {id(parameter) for parameter in module.parameters()}
+
+
+def test_the_phases_together_train_every_parameter(tiny: MethodConfig, size: tuple[int, int]) -> None:
+    method = tiny.build(size)
+    assert set().union(*(ids(phase) for phase in method.phases)) == ids(method)
+
+
+def test_a_phase_leaves_gradients_for_its_own_parameters_and_no_other(
+    tiny: MethodConfig, size: tuple[int, int], images: Batch
+) -> None:
+    """None missing either, so that a phase can be a unit of distributed training."""
+    method = tiny.build(size)
+    fakes: Fakes = {}
+    for phase in method.phases:
+        method.zero_grad()
+        total(run(phase, images, fakes)).backward()
+        assert {id(p) for p in method.parameters() if p.grad is not None} == ids(phase)
+
+
+def test_a_phase_that_freezes_nothing_is_caught(tiny: MethodConfig, size: tuple[int, int], images: Batch) -> None:
+    """Planted error."""
+    method = tiny.build(size)
+    leaks = []
+    fakes: Fakes = {}
+    for phase in method.phases:
+        phase.frozen_parameters = ()
+        method.zero_grad()
+        total(run(phase, images, fakes)).backward()
+        leaks.append({id(p) for p in method.parameters() if p.grad is not None} != ids(phase))
+    assert any(leaks)
+
+
+def test_both_directions_are_one_formula(tiny: MethodConfig, size: tuple[int, int], images: Batch) -> None:
+    """With the domains and their images exchanged, the terms exchange their names and keep their values."""
+    torch.manual_seed(1)
+    method = tiny.build(size)
+    there = terms_of(method, images)
+    torch.manual_seed(1)
+    other = tiny.build(size)
+    state = unique_state(method)
+    exchanged = {f"{name.translate(str.maketrans('AB', 'BA'))[:2]}{name[2:]}": value for name, value in state.items()}
+    other.load_state_dict(exchanged, strict=False)
+    back = terms_of(other, Batch(images.b, images.a))
+    for phase, terms in there.items():
+        for name, term in terms.items():
+            swapped = back[phase][name.translate(str.maketrans("AB", "BA"))]
+            torch.testing.assert_close(swapped, term, rtol=1e-4, atol=1e-6)
+
+
+def test_the_smallest_size_trains_and_a_smaller_one_is_refused(tiny: MethodConfig, dataset: Path) -> None:
+    rule = tiny.training_sizes()
+    smallest = -(-rule.smallest // rule.multiple) * rule.multiple
+    method = tiny.build((smallest, smallest))
+    terms_of(method, Batch(*(torch.rand(1, 3, smallest, smallest) for _ in "ab")), backward=True)
+    for side in (smallest - rule.multiple, smallest + 1):
+        with pytest.raises(ValueError, match=r"image_size \d+x\d+(: sides must be| is too small).*\d") as caught:
+            RunConfig.model_validate({"data": dataset, "method": tiny, "image_size": side})
+        assert "\n  " in str(caught.value)
+
+
+def stepped(config: RunConfig, batches: list[Batch]) -> TrainingState:
+    state = new_state(config, CPU.device)
+    stepper = Stepper(state, config, CPU)
+    for batch in batches:
+        stepper(batch)
+    return state
+
+
+def same(one: TrainingState, other: TrainingState) -> bool:
+    theirs, memory = other.tensors(), other.method.process_state()
+    return all(torch.equal(tensor, theirs[name]) for name, tensor in one.tensors().items()) and all(
+        torch.equal(tensor, memory[name]) for name, tensor in one.method.process_state().items()
+    )
+
+
+@pytest.mark.parametrize("forget", [False, True], ids=["whole", "planted error: what a process remembers is lost"])
+def test_three_steps_and_three_equal_six(
+    run_config: RunConfig, size: tuple[int, int], tmp_path: Path, forget: bool
+) -> None:
+    batches = [Batch(*(torch.rand(2, 3, *size) * 2 - 1 for _ in "ab")) for _ in range(6)]
+    whole = stepped(run_config, batches)
+    first = stepped(run_config, batches[:3])
+    processes = [{}] if forget else None
+    checkpoint = save_state(tmp_path / "checkpoints", first, processes)
+    second = new_state(run_config.model_copy(update={"seed": 9}), CPU.device)
+    load_state(checkpoint, second)
+    stepper = Stepper(second, run_config, CPU)
+    for batch in batches[3:]:
+        stepper(batch)
+    remembers = bool(first.method.process_state())
+    assert same(whole, second) == (not forget or not remembers)
+
+
+def test_averaged_weights_are_the_closed_formula(run_config: RunConfig, size: tuple[int, int]) -> None:
+    batches = [Batch(*(torch.rand(2, 3, *size) * 2 - 1 for _ in "ab")) for _ in range(4)]
+    state = new_state(run_config, CPU.device)
+    stepper = Stepper(state, run_config, CPU)
+    expected = {name: p.detach().clone() for name, p in state.ema.named_parameters()}
+    for step, batch in enumerate(batches):
+        stepper(batch)
+        weight = ema_weight(step, run_config.average_decay)
+        for name, raw in state.method.translation_model().named_parameters():
+            expected[name] = weight * expected[name] + (1 - weight) * raw.detach()
+    for name, parameter in state.ema.named_parameters():
+        torch.testing.assert_close(parameter, expected[name])
+
+
+def test_a_saved_model_translates_as_the_method_does(
+    tiny: MethodConfig, size: tuple[int, int], images: Batch, tmp_path: Path
+) -> None:
+    networks = tiny.build(size).translation_model().eval()
+    path = tmp_path / "model.safetensors"
+    save_model(path, ModelSpec.model_validate({"method": tiny, "image_size": size}), networks)
+    loaded = load_model(path)
+    assert loaded.spec.method == tiny
+    for to in ("A", "B"):
+        with torch.no_grad():
+            assert torch.equal(loaded.networks.translate(images.a, to), networks.translate(images.a, to))
+
+
+@pytest.mark.parametrize("shape", [(31, 50), (64, 64), (5, 3), (97, 33)], ids=str)
+def test_any_height_and_width_is_translated(
+    tiny: MethodConfig, size: tuple[int, int], shape: tuple[int, int], tmp_path: Path
+) -> None:
+    path = tmp_path / "model.safetensors"
+    networks = tiny.build_translation_model(size)
+    save_model(path, ModelSpec.model_validate({"method": tiny, "image_size": size}), networks)
+    translator = nicegan.load(path, "cpu")
+    assert translator.translate(torch.rand(1, 3, *shape), "B").shape == (1, 3, *shape)
+
+
+def test_heatmaps_lie_between_0_and_1(tiny: MethodConfig, size: tuple[int, int], images: Batch) -> None:
+    networks = tiny.build_translation_model(size)
+    if not isinstance(networks, HasHeatmap):
+        pytest.skip(f"{tiny.title} has no attention")
+    names: tuple[DomainName, ...] = ("A", "B")
+    for domain in names:
+        with torch.no_grad():
+            heat = networks.heatmap(images.a, domain)
+        assert heat.shape == (2, 1, *size)
+        assert heat.amin(dim=(1, 2, 3)).tolist() == [0, 0]
+        assert heat.amax(dim=(1, 2, 3)).tolist() == pytest.approx([1, 1])
+
+
+def test_styles_differ_and_repeat_by_seed(tiny: MethodConfig, size: tuple[int, int], images: Batch) -> None:
+    networks = tiny.build_translation_model(size)
+    if not isinstance(networks, HasStyles):
+        pytest.skip(f"{tiny.title} makes one translation of an image")
+    styles = networks.sample_styles(3, torch.Generator().manual_seed(5))
+    assert torch.equal(styles, networks.sample_styles(3, torch.Generator().manual_seed(5)))
+    with torch.no_grad():
+        made = [networks.translate(images.a[:1], "B", style[None]) for style in styles]
+    assert not torch.equal(made[0], made[1])
+
+
+def test_terms_have_names_and_discriminators_have_logits(
+    tiny: MethodConfig, size: tuple[int, int], images: Batch
+) -> None:
+    method = tiny.build(size)
+    terms = terms_of(method, images)
+    names = [name for phase in terms.values() for name in phase]
+    assert all(re.fullmatch(r"[AB]/[a-z_0-9]+", name) for name in names)
+    for phase in method.phases:
+        assert phase.chance_losses().keys() <= terms[phase.name].keys()
+    for discriminator in method.discriminators().values():
+        assert all(len(logits) == 2 for logits in discriminator(images.a).values())
+
+
+def test_the_loss_of_guessing_is_that_of_logits_of_one_half(
+    tiny: MethodConfig, size: tuple[int, int], images: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = tiny.build(size)
+    for domain in method.domains:
+        right = domain.discriminator.forward
+        monkeypatch.setattr(
+            domain.discriminator,
+            "forward",
+            lambda image, right=right: {name: torch.full_like(logits, 0.5) for name, logits in right(image).items()},
+        )
+    fakes: Fakes = {}
+    for phase in method.phases:
+        terms = run(phase, images, fakes)
+        for name, loss in phase.chance_losses().items():
+            assert terms[name].item() == pytest.approx(loss)
+
+
+def test_a_run_trains_resumes_and_everything_the_product_does_works(run_config: RunConfig, tmp_path: Path) -> None:
+    from nicegan.analysis.latents import analyse_latents
+    from nicegan.report.full import report
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    nicegan.train(run_config, whole, Console(quiet=True))
+    nicegan.train(run_config.model_copy(update={"steps": 3}), cut, Console(quiet=True))
+    resumed = run_config.model_copy(update={"steps": 6})
+    weights = [load_file(path / "checkpoints/000000003/weights.safetensors") for path in (whole, cut)]
+    assert RunFolder(cut).read_config().method == run_config.method
+    assert weights[0].keys() == weights[1].keys()
+    assert nicegan.train(resumed, cut, Console(quiet=True)).step == 6
+    logged = [line for line in RunFolder(whole).read_metrics() if "learning_rate" in line]
+    assert [line["step"] for line in logged] == [1, 2, 3, 4, 5, 6]
+
+    assert run_config.data is not None
+    dataset = find_dataset(run_config.data, None, None)
+    analysis = analyse_latents(whole, dataset, CPU, count=3)
+    assert analysis.as_dict()["method"] == run_config.method.name
+    page = report(whole).read_text()
+    assert "Not shown" not in page
+    for phase in new_state(run_config, CPU.device).method.phases:
+        assert f"{phase.name.capitalize()} terms" in page
+
+
+def test_help_shows_the_settings_of_the_named_recipe_only(
+    tiny: MethodConfig, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    name = next(name for name, config in RECIPES.items() if config.method.name == tiny.name)
+    with pytest.raises(SystemExit):
+        read_arguments(["--recipe", name, "--help"])
+    shown = capsys.readouterr().out
+    flags = set(re.findall(r"--(?:no-)?((?:network|loss)\.[a-z0-9-]+)", shown))
+    groups = {"network": type(tiny).model_fields["network"], "loss": type(tiny).model_fields["loss"]}
+    own = {
+        f"{group}.{setting.replace('_', '-')}"
+        for group, field in groups.items()
+        for setting in field.annotation.model_fields  # pyright: ignore[reportOptionalMemberAccess]
+    }
+    assert flags == own
+    assert f"Settings of {tiny.title}" in shown
+
+
+def test_a_setting_of_another_method_is_refused(tiny: MethodConfig) -> None:
+    name = next(name for name, config in RECIPES.items() if config.method.name == tiny.name)
+    own = set(type(tiny.network).model_fields)  # pyright: ignore[reportAttributeAccessIssue]
+    others = {
+        setting
+        for kind in METHODS.values()
+        for setting in type(kind.tiny().network).model_fields  # pyright: ignore[reportAttributeAccessIssue]
+    }
+    for setting in sorted(others - own)[:1]:
+        flag = f"--network.{setting.replace('_', '-')}"
+        with pytest.raises(ConfigError, match=flag):
+            read_arguments(["data", "--recipe", name, flag, "1"])
+
+
+def test_its_settings_survive_json_and_stay_themselves(tiny: MethodConfig, dataset: Path) -> None:
+    config = RunConfig.model_validate({"data": dataset, "method": tiny, "image_size": 128})
+    assert RunConfig.model_validate(json.loads(config.model_dump_json())) == config
+    assert tiny.canonical().canonical() == tiny.canonical()
+    assert tiny.summary()
+
+
+def test_the_readme_has_a_row_for_each_recipe_and_the_method_a_card(tiny: MethodConfig) -> None:
+    readme = (ROOT / "README.md").read_text()
+    for recipe in tiny.recipes():
+        assert f"`{recipe}`" in readme
+    card = Path(inspect.getfile(type(tiny))).with_name("README.md").read_text()
+    assert tiny.title in card
+    assert "nicegan train" in card
+
+
+def test_a_methods_name_is_known_in_its_folder_and_one_line_of_the_registry() -> None:
+    """NICE-GAN's name is the package's too; of the others no file outside their folders speaks."""
+    source = ROOT / "src" / "nicegan"
+    for name, kind in METHODS.items():
+        if name == "nicegan":
+            continue
+        words = re.compile(rf"\b({name}|{re.escape(kind.title)})\b", re.IGNORECASE)
+        for path in source.rglob("*.py"):
+            inside = path.is_relative_to(source / "methods" / name) or path.name == "registry.py"
+            assert inside or not words.search(path.read_text()), path
+    forks = re.compile(r"\bif [a-z_.]*name == \"(" + "|".join(METHODS) + r")\"")
+    assert not [path for path in source.rglob("*.py") if forks.search(path.read_text())]
