@@ -1,5 +1,6 @@
 """Fixtures: tiny networks, painted images, and a cache of the tests' own."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
 
+if not torch.cuda.is_available():  # for test_kernels: read when Triton is imported, which nicegan.bench does too
+    os.environ["TRITON_INTERPRET"] = "1"
 torch.set_num_threads(1)  # networks of 4 channels gain nothing from more, and lose much on a busy machine
 
 TINY = NiceGANNetwork(base_channels=4, blocks=1, depth=6)

@@ -11,6 +11,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from nicegan import cli
+from nicegan.methods.nicegan.config import NiceGAN
 from nicegan.run_config import RunConfig
 from nicegan.training.state import TrainingState
 from nicegan.training.trainer import Outcome, train
@@ -39,6 +40,7 @@ def test_stopped_and_given_again(
 
     def stopping(config: RunConfig, folder: Path, console: Console) -> Outcome:
         def stop_in_the_second_run(state: TrainingState) -> None:
+            assert isinstance(config.method, NiceGAN)
             if config.method.network.encoder == "independent" and state.step == 1:
                 os.kill(os.getpid(), signal.SIGTERM)
 

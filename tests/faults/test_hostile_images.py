@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.conftest import TINY as NETWORK
 from tests.conftest import write_images
 from tests.end_to_end.test_runs import ONE_THREAD, TINY, command
 
@@ -189,14 +190,13 @@ Break = Callable[[Path], object]
 def test_hostile_model_files_get_one_line(tmp_path: Path, dataset: Path, damage: Break) -> None:
     import nicegan
     from nicegan.errors import CheckpointError
-    from nicegan.methods.nicegan.build import build_translation_paths
+    from nicegan.methods.nicegan.build import build_translation_model
+    from nicegan.methods.nicegan.config import NiceGAN
     from nicegan.model_file import ModelSpec, save_model
-    from nicegan.recipes import recipe
 
-    config = recipe("nicegan-tiny", network={"base_channels": 4, "blocks": 1, "depth": 6})
-    card = ModelSpec(network=config.method.network, image_size=config.size, step=0, origin="test")
+    spec = ModelSpec(method=NiceGAN(network=NETWORK), image_size=(64, 64), step=0, origin="test")
     model = tmp_path / "model.safetensors"
-    save_model(model, card, build_translation_paths(config.method.network, config.size))
+    save_model(model, spec, build_translation_model(NETWORK, (64, 64)))
     nicegan.load(model, "cpu")
     damage(model)
     with pytest.raises(CheckpointError) as caught:

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from tests.faults.test_kills import SEED
 
 from nicegan.errors import ConfigError
-from nicegan.methods.nicegan.build import build_method
 from nicegan.recipes import recipe
-from nicegan.run_config import RunConfig
+from nicegan.run_config import METHOD_GROUPS, RunConfig
 from nicegan.run_folder import RunFolder
 
 TRIED = settings(
@@ -25,8 +24,11 @@ TRIED = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 WHOLE = recipe("nicegan-tiny", data="photos").model_dump(mode="json")
-PLACES = [(name,) for name in WHOLE] + [
-    (part, name) for part in ("network", "loss", "optimizer") for name in WHOLE[part]
+METHOD = WHOLE["method"]
+PLACES = [
+    *((name,) for name in (*WHOLE, *METHOD_GROUPS)),  # the groups at the top: the form of version 0.1.0
+    *(("method", name) for name in METHOD),
+    *(("method", part, name) for part in METHOD_GROUPS for name in METHOD[part]),
 ]
 NUMBERS = st.integers() | st.floats() | st.sampled_from([0, 1, 2, 7, 48, 64, 10**9])
 WORDS = st.text(max_size=5) | st.sampled_from(["cam", "local", "flat", "both", "independent", "plain", "auto"])
@@ -60,7 +62,7 @@ def test_a_changed_configuration_is_a_run_or_one_line(changes: dict[tuple[str, .
         return
     assert isinstance(config, RunConfig)
     if config.method.network.base_channels <= 16 and config.method.network.blocks <= 8 and max(config.size) <= 128:
-        build_method(config.method.network, config.method.loss, config.size)
+        config.method.build(config.size)
 
 
 @TRIED

@@ -18,6 +18,7 @@ from tests.tars import write_tar
 from nicegan.data import tar as shards
 from nicegan.data.training_data import TrainingData
 from nicegan.errors import DataError
+from nicegan.methods.nicegan.config import NiceGAN
 from nicegan.run_config import RunConfig
 
 SEED = int(os.environ.get("NICEGAN_KILL_SEED", "0"))
@@ -41,7 +42,7 @@ def contents(number: int) -> Iterator[tuple[str, bytes]]:
 def drawn(shard: Path, other: Path, *, skip_broken: bool) -> list[str]:
     """The members that some steps draw."""
     config = RunConfig(
-        domain_a=str(shard), domain_b=str(other), network=NETWORK, image_size=64, crop_margin=0,
+        domain_a=str(shard), domain_b=str(other), method=NiceGAN(network=NETWORK), image_size=64, crop_margin=0,
         batch_size=4 * NUM_IMAGES, skip_broken=skip_broken, device="cpu",
     )  # fmt: skip
     with closing(TrainingData(config, lambda *_: None)) as data:

@@ -94,7 +94,7 @@ def test_killed_anywhere_it_is_the_same_run(dataset: Path, tmp_path: Path) -> No
     assert_same_checkpoint(whole / last, run / last)
     assert timeless(whole) == timeless(run)
     assert (whole / "best").read_text() == (run / "best").read_text()
-    assert not [path for path in (run / "checkpoints").iterdir() if path.name.startswith(".")], "leftovers are swept"
+    assert not [path for path in (run / "checkpoints").iterdir() if path.name.startswith(".")], "leftovers are removed"
     assert len(list((run / "checkpoints").iterdir())) <= 3
 
 
@@ -182,8 +182,8 @@ def test_a_second_signal_stops_at_once(dataset: Path, tmp_path: Path) -> None:
     """The first asks to save, which here never ends."""
     run = tmp_path / "run"
     stuck = (
-        "import sys, time\nfrom nicegan.training import checkpoint_manager as keeper\n"
-        "keeper.save_checkpoint = lambda *_: (print('saving', flush=True), time.sleep(60))\n"
+        "import sys, time\nfrom nicegan.training import checkpoint_manager\n"
+        "checkpoint_manager.save_state = lambda *_: (print('saving', flush=True), time.sleep(60))\n"
         "from nicegan.cli import main\nmain(sys.argv[1:])"
     )
     arguments = [str(a) for a in ("train", dataset, *TINY, "--steps", 10**6, "--checkpoint-every", 10**6, "--out", run)]

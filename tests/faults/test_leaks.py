@@ -11,7 +11,7 @@ from rich.console import Console
 from tests.end_to_end.test_runs import ONE_THREAD
 
 from nicegan.run_config import RunConfig
-from nicegan.training.trainer import Run
+from nicegan.training.trainer import train
 
 WARM_UP = 40
 STEPS = 2000 if "NICEGAN_THOROUGH" in os.environ else 100
@@ -25,7 +25,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from rich.console import Console
-from nicegan.config import RunConfig
+from nicegan.run_config import RunConfig
 from nicegan.device import process_bytes
 from nicegan.training.trainer import Run
 
@@ -47,9 +47,9 @@ def measure(state):
         ctypes.CDLL(None).malloc_trim(0)
         readings.append((state.step, process_bytes()))
 
-run = Run(config, out, Console(quiet=True), on_step=measure)
-batch, run.data.batch = run.data.batch, leaking
-run.train()
+with Run(config, out, Console(quiet=True), on_step=measure) as run:
+    batch, run.data.batch = run.data.batch, leaking
+    run.train()
 for part in (readings[:11], readings[10:]):
     steps, held = np.diff(part, axis=0).T
     print(np.median(held / steps))
@@ -85,6 +85,6 @@ def test_a_run_closes_its_files(tiny_run: RunConfig, tmp_path: Path) -> None:
 
     counts = []
     for number in range(3):
-        Run(tiny_run.model_copy(update={"seed": number}), tmp_path / f"run{number}", Console(quiet=True)).train()
+        train(tiny_run.model_copy(update={"seed": number}), tmp_path / f"run{number}", Console(quiet=True))
         counts.append(open_files())
     assert counts[0] == counts[2], counts

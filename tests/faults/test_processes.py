@@ -12,11 +12,13 @@ import pytest
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file
+from tests.conftest import TINY as NETWORK
 from tests.conftest import write_images
 from tests.end_to_end.test_runs import ONE_THREAD, TINY, nicegan_command, timeless
 from tests.feature_networks import write_network
 
-from nicegan.methods.nicegan.build import build_translation_paths
+from nicegan.methods.nicegan.build import build_translation_model
+from nicegan.methods.nicegan.config import NiceGAN
 from nicegan.model_file import ModelSpec, save_model
 from nicegan.recipes import recipe
 from nicegan.run_folder import RunFolder
@@ -30,21 +32,20 @@ from pathlib import Path
 import torch
 from rich.console import Console
 from safetensors.torch import save_file
-from nicegan.methods.base import Batch
 from nicegan.distributed import joined
 from nicegan.run_folder import RunFolder
+from nicegan.shapes import Batch
 from nicegan.training.trainer import Run
 
 torch.set_default_dtype(torch.float64)
 config, out = RunFolder(Path(sys.argv[1])).read_config(), Path(sys.argv[2])
 config = config.model_copy(update=dict(batch_size=int(sys.argv[3]), accumulate=int(sys.argv[4])))
-with joined() as processes:
-    run = Run(config, out / "run", Console(quiet=True), processes)
+with joined() as processes, Run(config, out / "run", Console(quiet=True), processes) as run:
     found = {}
-    for phase, optimizer in zip(run.state.method.phases, run.state.optimizers, strict=True):
+    for phase in run.state.method.phases:
         def keep(*_, phase=phase):
             found.update({f"{phase.name}/{n}": p.grad.clone().contiguous() for n, p in phase.named_parameters()})
-        optimizer.register_step_pre_hook(keep)
+        run.state.optimizers[phase.name].register_step_pre_hook(keep)
     images = run.data.batch(0, run.machine.device)
     run.stepper(Batch(*(side.double() for side in images)))
     if processes.is_first:
@@ -109,8 +110,9 @@ def test_two_processes_train_are_stopped_and_go_on_as_one(dataset: Path, tmp_pat
     assert first.stderr.count("2 processes, into") == 1, "only the first process speaks"
     assert [line["step"] for line in timeless(run) if "learning_rate" in line] == [1, 2, 3, 4]
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["000000002", "000000004"]
-    memory = torch.load(run / "checkpoints/000000004/state.pt", weights_only=True)
-    assert memory["drawn"] == 8
+    state = torch.load(run / "checkpoints/000000004/state.pt", weights_only=True)
+    assert state["drawn"] == 8
+    assert len(state["processes"]) == 2
 
     alone = nicegan_command("train", "--resume", run, "--steps", 6, "--accumulate", 2)
     assert alone.returncode == 0, alone.stderr
@@ -222,9 +224,8 @@ def test_a_mistake_is_said_once_by_all(dataset: Path, tmp_path: Path) -> None:
 def write_model(path: Path) -> Path:
     """A tiny model that has learned nothing."""
     torch.manual_seed(0)
-    config = recipe("nicegan-tiny", network={"base_channels": 4, "blocks": 1, "depth": 6})
-    card = ModelSpec(network=config.method.network, image_size=config.size)
-    save_model(path, card, build_translation_paths(config.method.network, config.size))
+    spec = ModelSpec(method=NiceGAN(network=NETWORK), image_size=(64, 64))
+    save_model(path, spec, build_translation_model(NETWORK, (64, 64)))
     return path
 
 

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.parity import golden as golden_numbers
-from tests.parity.golden import DOUBLE_TOLERANCE, FLOOR, OUTPUT_TOLERANCE, golden_folders, gradients_of, misses
 from torch import Tensor
 
 from nicegan.export.published import read_published
@@ -17,6 +15,8 @@ from nicegan.methods.nicegan.encoder import heatmap
 from nicegan.methods.nicegan.published import renamed
 from nicegan.nn import spectral
 from nicegan.shapes import Batch, Terms
+from tests.parity import golden as golden_numbers
+from tests.parity.golden import DOUBLE_TOLERANCE, FLOOR, OUTPUT_TOLERANCE, golden_folders, gradients_of, misses
 
 TERM_TOLERANCE = 1e-5  # relative
 GRADIENT_TOLERANCE = 1e-4  # of a float32 gradient's norm

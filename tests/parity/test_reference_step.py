@@ -5,8 +5,9 @@ import itertools
 import pytest
 import torch
 from benchmarks.reference_nicegan import ReferenceStep
-from tests.parity.test_nicegan import FOLDERS, GRADIENT_FLOOR, GRADIENT_TOLERANCE, Golden
 from torch import Tensor, nn
+
+from tests.parity.test_nicegan import FOLDERS, GRADIENT_FLOOR, GRADIENT_TOLERANCE, Golden
 
 LIGHT = [folder for folder in FOLDERS if folder.name == "light_128"]
 NAMES = {  # published -> the reference's

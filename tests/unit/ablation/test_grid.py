@@ -65,7 +65,7 @@ def test_values_are_read_as_the_configuration_reads_them_and_each_once() -> None
         "optimizer.learning_rate=0.0004", "optimizer.learning_rate=0.001"
     ]  # fmt: skip
     given = make_grid(BASE, {"network.classifiers": [("cam", "local", "global"), ("local",)]})
-    assert [setting.config.method.network.classifiers for setting in given.settings] == [
+    assert [setting.config.method.model_dump()["network"]["classifiers"] for setting in given.settings] == [
         ("cam", "local", "global"),
         ("local",),
     ]

@@ -1,7 +1,6 @@
-"""The Triton kernels against the plain forms in float64: on a GPU, or on a CPU by Triton's interpreter."""
+"""The Triton kernels against the plain forms in float64: on a GPU, or on a CPU by Triton's interpreter (conftest)."""
 
 import importlib.util
-import os
 
 import pytest
 import torch
@@ -10,8 +9,6 @@ from torch import Tensor
 
 if importlib.util.find_spec("triton") is None:
     pytest.skip("needs Triton (pip install triton)", allow_module_level=True)
-if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined
 
 from nicegan.nn.kernels.norm import apply_affine  # noqa: E402
 from nicegan.nn.kernels.norm import normalise as kernel_normalise  # noqa: E402

@@ -26,6 +26,7 @@ class CycleGANDomain(Domain):
         self.encoder = Encoder(config.base_channels)
         self.generator = Generator(config.base_channels, config.blocks)
         self.discriminator = Discriminator(config.discriminator_channels)
+        self.to(memory_format=torch.channels_last)
 
 
 class CycleGANModel(PairedModel):
@@ -79,9 +80,8 @@ def build_method(config: CycleGAN) -> CycleGANMethod:
 
 def build_translation_model(config: CycleGANNetwork) -> CycleGANModel:
     """Return the networks of a trained model, with random weights."""
-    return CycleGANModel(
-        {
-            name: TranslationPath(Encoder(config.base_channels), Generator(config.base_channels, config.blocks))
-            for name in NAMES
-        }
-    )
+    paths: dict[DomainName, TranslationPath] = {
+        name: TranslationPath(Encoder(config.base_channels), Generator(config.base_channels, config.blocks))
+        for name in NAMES
+    }
+    return CycleGANModel(paths).to(memory_format=torch.channels_last)

@@ -10,14 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from nicegan.nn.conv import ReflectConv2d
+from nicegan.nn.instance_norm import InstanceNorm
 from nicegan.shapes import Features, Image, Latent, Logits
 
 LEAK = 0.2
-
-
-def norm(num_channels: int) -> nn.InstanceNorm2d:
-    """Return the normalisation of each channel of each image, without learned parameters."""
-    return nn.InstanceNorm2d(num_channels, affine=False)
 
 
 class ResidualBlock(nn.Module):
@@ -25,16 +21,13 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, num_channels: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            ReflectConv2d(num_channels, num_channels, 3, bias=True),
-            norm(num_channels),
-            nn.ReLU(inplace=True),
-            ReflectConv2d(num_channels, num_channels, 3, bias=True),
-            norm(num_channels),
-        )
+        self.conv1 = ReflectConv2d(num_channels, num_channels, 3, bias=True)
+        self.norm1 = InstanceNorm(rectify=True)
+        self.conv2 = ReflectConv2d(num_channels, num_channels, 3, bias=True)
+        self.norm2 = InstanceNorm()
 
     def forward(self, x: Features) -> Features:
-        return x + self.layers(x)
+        return x + self.norm2(self.conv2(self.norm1(self.conv1(x))))
 
 
 class Encoder(nn.Module):
@@ -44,13 +37,23 @@ class Encoder(nn.Module):
         super().__init__()
         c = base_channels
         self.layers = nn.Sequential(
-            ReflectConv2d(3, c, 7, bias=True), norm(c), nn.ReLU(inplace=True),  # (n, c, h, w)
-            nn.Conv2d(c, 2 * c, 3, stride=2, padding=1), norm(2 * c), nn.ReLU(inplace=True),  # (n, 2c, h/2, w/2)
-            nn.Conv2d(2 * c, 4 * c, 3, stride=2, padding=1), norm(4 * c), nn.ReLU(inplace=True),  # (n, 4c, h/4, w/4)
+            ReflectConv2d(3, c, 7, bias=True), InstanceNorm(rectify=True),  # (n, c, h, w)
+            nn.Conv2d(c, 2 * c, 3, stride=2, padding=1), InstanceNorm(rectify=True),  # (n, 2c, h/2, w/2)
+            nn.Conv2d(2 * c, 4 * c, 3, stride=2, padding=1), InstanceNorm(rectify=True),  # (n, 4c, h/4, w/4)
         )  # fmt: skip
 
     def forward(self, image: Image) -> Latent:
         return self.layers(image.contiguous(memory_format=torch.channels_last))
+
+
+class Up(nn.Sequential):
+    """Twice the side, half the channels: a transposed 3x3 convolution."""
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__(
+            nn.ConvTranspose2d(num_channels, num_channels // 2, 3, stride=2, padding=1, output_padding=1),
+            InstanceNorm(rectify=True),
+        )
 
 
 class Generator(nn.Module):
@@ -60,16 +63,12 @@ class Generator(nn.Module):
         super().__init__()
         c = base_channels
         self.blocks = nn.Sequential(*(ResidualBlock(4 * c) for _ in range(num_blocks)))
-        self.ups = nn.Sequential(
-            nn.ConvTranspose2d(4 * c, 2 * c, 3, stride=2, padding=1, output_padding=1),
-            norm(2 * c), nn.ReLU(inplace=True),  # (n, 2c, 2h', 2w')
-            nn.ConvTranspose2d(2 * c, c, 3, stride=2, padding=1, output_padding=1),
-            norm(c), nn.ReLU(inplace=True),  # (n, c, 4h', 4w')
-        )  # fmt: skip
+        self.ups = nn.Sequential(Up(4 * c), Up(2 * c))
         self.exit = ReflectConv2d(c, 3, 7, bias=True)
 
     def forward(self, latent: Latent) -> Image:
-        return torch.tanh(self.exit(self.ups(self.blocks(latent))))
+        x = self.blocks(latent)  # (n, 4c, h/4, w/4)
+        return torch.tanh(self.exit(self.ups(x)))  # (n, 3, h, w)
 
 
 class Discriminator(nn.Module):
@@ -82,9 +81,9 @@ class Discriminator(nn.Module):
         c = base_channels
         self.layers = nn.Sequential(
             nn.Conv2d(3, c, 4, stride=2, padding=1), nn.LeakyReLU(LEAK, inplace=True),
-            nn.Conv2d(c, 2 * c, 4, stride=2, padding=1), norm(2 * c), nn.LeakyReLU(LEAK, inplace=True),
-            nn.Conv2d(2 * c, 4 * c, 4, stride=2, padding=1), norm(4 * c), nn.LeakyReLU(LEAK, inplace=True),
-            nn.Conv2d(4 * c, 8 * c, 4, padding=1), norm(8 * c), nn.LeakyReLU(LEAK, inplace=True),
+            nn.Conv2d(c, 2 * c, 4, stride=2, padding=1), InstanceNorm(), nn.LeakyReLU(LEAK, inplace=True),
+            nn.Conv2d(2 * c, 4 * c, 4, stride=2, padding=1), InstanceNorm(), nn.LeakyReLU(LEAK, inplace=True),
+            nn.Conv2d(4 * c, 8 * c, 4, padding=1), InstanceNorm(), nn.LeakyReLU(LEAK, inplace=True),
             nn.Conv2d(8 * c, 1, 4, padding=1),
         )  # fmt: skip
 

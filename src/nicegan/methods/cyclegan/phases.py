@@ -85,8 +85,7 @@ class DiscriminatorPhase(Phase):
 
     def separate(self, domain: Domain, real: Image, fake: Image) -> Terms:
         """One domain: 1/2 mean (D(real) - 1)^2 + 1/2 mean D(fake)^2, as two terms."""
-        of_real = domain.discriminator(real)["patch"]
-        of_fake = domain.discriminator(fake)["patch"]
+        of_real, of_fake = domain.discriminator(torch.cat([real, fake]))["patch"].chunk(2)
         half = self.weights.adversarial / 2
         return {
             f"{domain.name}/real": half * lsgan.toward_real(of_real),

@@ -110,15 +110,15 @@ def renamed(part: str, name: str, blocks: int, file: Path) -> str:
     """
     names = network_names(part)
     if match := re.fullmatch(r"model\.(\d+)\.conv_block\.([15])\.(weight|bias)", name):
-        index, inner = int(match[1]) - FIRST_BLOCK, {"1": 0, "5": 3}[match[2]]
-        return f"{names[-1]}.blocks.{index}.layers.{inner}.{match[3]}"
+        index, layer = int(match[1]) - FIRST_BLOCK, {"1": "conv1", "5": "conv2"}[match[2]]
+        return f"{names[-1]}.blocks.{index}.{layer}.{match[3]}"
     if match := re.fullmatch(r"model\.(\d+)\.(weight|bias)", name):
         index, kind = int(match[1]), match[2]
         if part.startswith("D"):
             return f"{names[0]}.layers.{index}.{kind}"
         after = FIRST_BLOCK + blocks
-        layers = {1: f"{names[0]}.layers.0", 4: f"{names[0]}.layers.3", 7: f"{names[0]}.layers.6"}
-        layers |= {after: f"{names[1]}.ups.0", after + 3: f"{names[1]}.ups.3", after + 7: f"{names[1]}.exit"}
+        layers = {1: f"{names[0]}.layers.0", 4: f"{names[0]}.layers.2", 7: f"{names[0]}.layers.4"}
+        layers |= {after: f"{names[1]}.ups.0.0", after + 3: f"{names[1]}.ups.1.0", after + 7: f"{names[1]}.exit"}
         if index in layers:
             return f"{layers[index]}.{kind}"
     raise CheckpointError(f"{file}: tensor {name} is not part of a published CycleGAN network")

@@ -1,0 +1,66 @@
+"""Instance normalisation without learned parameters, which saves nothing but its input and keeps channels last.
+
+Source: Ulyanov et al., 2016: out = (x - m) / sqrt(v + eps), with mean m and biased variance v over the pixels of each
+channel of each image, in training and evaluation alike. PyTorch's own layer copies channels-last maps to channels-first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from nicegan.nn.conv import Recompute, with_recompute
+from nicegan.nn.norm import EPSILON, Affine, apply_affine, at_least_float32, instance_moments
+
+
+class _Normalise(torch.autograd.Function):
+    """The normalisation and its ReLU; the backward pass computes the normalised map again from the affine map."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, affine: Affine, rectify: bool) -> Tensor:  # noqa: FBT001
+        ctx.save_for_backward(x, *affine)
+        ctx.rectify = rectify
+        return apply_affine(x, affine, rectify=rectify)
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        kept, scale, shift = ctx.saved_tensors
+        grad = at_least_float32(grad_outputs[0])
+        normalised = apply_affine(at_least_float32(kept), Affine(scale, shift), rectify=False)
+        if ctx.rectify:
+            grad = torch.ops.aten.threshold_backward(grad, normalised, 0)
+        # d x = scale (g - mean g - y mean(g y)), y the normalised map
+        of_mean = grad.mean(dim=(2, 3), keepdim=True)
+        of_scale = (grad * normalised).mean(dim=(2, 3), keepdim=True)
+        grad_x = grad.sub(of_mean).addcmul_(normalised, of_scale, value=-1).mul_(scale[..., None, None])
+        return grad_x.to(kept.dtype), None, None
+
+
+class InstanceNorm(nn.Module):
+    """Normalise each channel of each image, then ReLU if `rectify`."""
+
+    def __init__(self, *, rectify: bool = False) -> None:
+        super().__init__()
+        self.rectify = rectify
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        with torch.no_grad():
+            mean, variance = instance_moments(x)
+            num_pixels = x.shape[2] * x.shape[3]
+            scale = (variance * ((num_pixels - 1) / num_pixels) + EPSILON).rsqrt()
+            affine = Affine(scale, -mean * scale)
+        if not torch.is_grad_enabled():
+            return apply_affine(x, affine, rectify=self.rectify)
+        out = _Normalise.apply(x, affine, self.rectify)
+        rectify = self.rectify
+        again = Recompute(
+            lambda kept, *numbers: apply_affine(kept, Affine(*numbers), rectify=rectify), (x.detach(), *affine)
+        )
+        return with_recompute(out, again)  # pyright: ignore[reportArgumentType]
