@@ -47,7 +47,8 @@ def whole_path(path: Path) -> Path:
 
 Folder = Annotated[Path, AfterValidator(whole_path)]
 Features = Annotated[str, AfterValidator(lambda name: name if name == INCEPTION else str(whole_path(Path(name))))]
-Side = Annotated[int, Field(ge=1, le=16384)]
+MAX_SIDE = 16384  # pixels
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 _URL = re.compile(r"[A-Za-z][\w+.:-]*://")
 

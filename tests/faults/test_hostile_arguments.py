@@ -20,15 +20,20 @@ from nicegan.cli.report import ReportArguments
 from nicegan.cli.train import TrainArguments
 from nicegan.cli.translate import TranslateArguments
 from nicegan.config import OptimizerConfig
+from nicegan.methods.cyclegan.config import CycleGANLoss, CycleGANNetwork
 from nicegan.methods.nicegan.config import NiceGANLoss, NiceGANNetwork
 
 KINDS = (
     *(TrainArguments, TranslateArguments, LatentArguments, HeatmapArguments),
     *(EvaluateArguments, ReportArguments, ImportArguments, AblateArguments),
 )
-PARTS = {"network": NiceGANNetwork, "loss": NiceGANLoss, "optimizer": OptimizerConfig}
+PARTS = {
+    "network": (NiceGANNetwork, CycleGANNetwork),
+    "loss": (NiceGANLoss, CycleGANLoss),
+    "optimizer": (OptimizerConfig,),
+}
 NAMES = {name for kind in KINDS for name in kind.model_fields}
-NAMES |= {f"{part}.{name}" for part, kind in PARTS.items() for name in kind.model_fields}
+NAMES |= {f"{part}.{name}" for part, kinds in PARTS.items() for kind in kinds for name in kind.model_fields}
 FLAGS = [
     *sorted(f"--{name.replace('_', '-')}" for name in NAMES),
     *("--json", "--parts", "--rounds", "--reference", "--help", "--version", "--", "-x", "--nothing"),
@@ -38,6 +43,7 @@ VALUES = [
     *(
         "nicegan",
         "nicegan-tiny",
+        "cyclegan-tiny",
         "auto",
         "cuda",
         "tf32",

@@ -13,8 +13,8 @@ from nicegan.methods.nicegan import phases as nicegan_phases
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
 from nicegan.training.finite import NotFinite
-from nicegan.training.graphs import CudaRecorder, RecordedUpdate, Update
-from nicegan.training.state import TrainingState, load_state, new_state, save_checkpoint
+from nicegan.training.graphs import CudaRecorder, Part, Parts, RecordedUpdate, Update
+from nicegan.training.state import TrainingState, load_state, new_state, save_state
 from nicegan.training.step import Stepper
 from nicegan.training.trainer import Run
 from tests.gpu.conftest import batches
@@ -27,7 +27,7 @@ def trained(config: RunConfig, machine: Machine, images: list[Batch]) -> tuple[T
     stepper = Stepper(state, config, machine)
     for batch in images:
         stepper(batch)
-    stepper.watch.settle()
+    stepper.finite.settle()
     return state, stepper
 
 
@@ -35,7 +35,9 @@ def assert_equal(one: TrainingState, other: TrainingState) -> None:
     theirs = other.tensors()
     different = [name for name, tensor in one.tensors().items() if not torch.equal(tensor, theirs[name])]
     assert not different
-    for mine, its in zip(one.optimizers, other.optimizers, strict=True):
+    assert set(one.optimizers) == set(other.optimizers)
+    for phase, mine in one.optimizers.items():
+        its = other.optimizers[phase]
         for parameter, counterpart in zip(mine.state, its.state, strict=True):
             assert all(torch.equal(mine.state[parameter][k], its.state[counterpart][k]) for k in mine.state[parameter])
 
@@ -70,7 +72,7 @@ def test_a_run_cut_in_two_equals_a_whole_one(config: RunConfig, machine: Machine
     images = batches(12)
     whole, _ = trained(config, machine, images)
     first, _ = trained(config, machine, images[:7])
-    checkpoint = save_checkpoint(tmp_path / "checkpoints", first)
+    checkpoint = save_state(tmp_path / "checkpoints", first)
     second = new_state(config.model_copy(update={"seed": 5}), machine.device)
     stepper = Stepper(second, config, machine)
     for batch in batches(5, size=2):  # what was recorded before a restore must not be replayed after it
@@ -94,13 +96,14 @@ def test_a_batch_of_another_shape_is_computed_eagerly(config: RunConfig, machine
 def test_what_cannot_be_recorded_runs_eagerly_and_says_why(gpu: torch.device) -> None:
     seen = torch.zeros(1, device=gpu)
 
-    def update(batch: Batch) -> Update:
-        seen.add_(batch.a.mean().item())  # waits for the card, which a recording forbids
-        return Update({"mean": batch.a.mean()}, seen.clone())
+    def update(parts: Parts) -> Update:
+        mean = parts[0].batch.a.mean()
+        seen.add_(mean.item())  # waits for the card, which a recording forbids
+        return Update({"mean": mean}, seen.clone(), [{}])
 
     recorded = RecordedUpdate(update, CudaRecorder(gpu))
     ones = torch.ones(1, 3, 4, 4, device=gpu)
-    numbers = [recorded(Batch(ones, ones)).numbers.item() for _ in range(6)]
+    numbers = [recorded([Part(Batch(ones, ones), (), {})]).numbers.item() for _ in range(6)]
     assert numbers == [1, 2, 3, 4, 5, 6]
     assert recorded.problem
 
@@ -123,25 +126,25 @@ def test_a_wrong_number_is_read_before_anything_is_saved(config: RunConfig, mach
     for batch in images:
         stepper(batch)
     with pytest.raises(NotFinite, match="step 6: "):
-        stepper.watch.settle()
+        stepper.finite.settle()
 
 
 def test_a_rollback_records_anew_and_goes_on(tiny_run: RunConfig, tmp_path: Path) -> None:
     config = tiny_run.model_copy(
         update={"device": "cuda", "steps": 16, "checkpoint_every": 5, "on_nan": "rollback", "score_every": 16}
     )
-    run = Run(config, tmp_path / "run", Console(quiet=True))
-    right, calls = run.data.batch, []
+    with Run(config, tmp_path / "run", Console(quiet=True)) as run:
+        right, calls = run.data.batch, []
 
-    def poisoned(*arguments: object) -> Batch:
-        batch = right(*arguments)  # pyright: ignore[reportArgumentType]
-        calls.append(run.state.step)
-        if len(calls) == 8:
-            batch.a[:] = float("nan")
-        return batch
+        def poisoned(*arguments: object) -> Batch:
+            batch = right(*arguments)  # pyright: ignore[reportArgumentType]
+            calls.append(run.state.step)
+            if len(calls) == 8:
+                batch.a[:] = float("nan")
+            return batch
 
-    run.data.batch = poisoned  # pyright: ignore[reportAttributeAccessIssue]
-    outcome = run.train()
+        run.data.batch = poisoned  # pyright: ignore[reportAttributeAccessIssue]
+        outcome = run.train()
     assert (outcome.step, outcome.exit_code, run.state.rollbacks) == (16, 0, 1)
     assert calls.count(5) == 2, "back to the checkpoint of step 5"
     assert all(torch.isfinite(tensor).all() for tensor in run.state.tensors().values())

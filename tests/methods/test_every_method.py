@@ -3,6 +3,8 @@
 import inspect
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -246,6 +248,39 @@ def test_a_run_trains_resumes_and_everything_the_product_does_works(run_config: 
         assert f"{phase.name.capitalize()} terms" in page
 
 
+MEASURE = """
+import re, sys, torch
+from pathlib import Path
+from nicegan.device import keep_freed_memory, process_bytes, set_up_machine
+from nicegan.recipes import recipe
+from nicegan.shapes import Batch
+from nicegan.training.memory import predict
+from nicegan.training.state import new_state
+from nicegan.training.step import Stepper
+
+def own_bytes():  # without the libraries, whose pages the system takes in and gives up as it likes
+    return 1024 * int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+network = {**recipe(sys.argv[1]).method.network.model_dump(), "base_channels": 32}
+config = recipe(sys.argv[1], image_size=96, batch_size=4, network=network)
+machine = set_up_machine("cpu", "float32", 1)
+keep_freed_memory()
+need = predict(config, machine).total
+before, own = process_bytes(), own_bytes()
+stepper = Stepper(new_state(config, machine.device), config, machine)
+for _ in range(2):
+    stepper(Batch(*(torch.rand(4, 3, 96, 96) for _ in "ab")))
+print(need - before, own_bytes() - own)
+"""
+
+
+def test_predicted_memory_is_within_15_percent_of_a_process_that_trains(tiny: MethodConfig) -> None:
+    smallest = list(tiny.recipes())[-1]
+    done = subprocess.run([sys.executable, "-c", MEASURE, smallest], capture_output=True, text=True, check=True)
+    predicted, measured = map(int, done.stdout.split())
+    assert predicted == pytest.approx(measured, rel=0.15)
+
+
 def test_help_shows_the_settings_of_the_named_recipe_only(
     tiny: MethodConfig, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,7 +294,7 @@ def test_help_shows_the_settings_of_the_named_recipe_only(
     own = {
         f"{group}.{setting.replace('_', '-')}"
         for group, field in groups.items()
-        for setting in field.annotation.model_fields  # pyright: ignore[reportOptionalMemberAccess]
+        for setting in getattr(field.annotation, "model_fields", ())
     }
     assert flags == own
     assert f"Settings of {tiny.title}" in shown

@@ -225,7 +225,7 @@ def trained_parameters(config: RunConfig) -> int:
     """How many parameters both phases train, without making them."""
     with torch.device("meta"):
         method = config.method.build(config.size)
-    return sum(parameter.numel() for phase in method.phases for parameter in phase.parameters())
+    return sum(parameter.numel() for parameter in {p for phase in method.phases for p in phase.parameters()})
 
 
 def summary(table: AblationTable) -> Table:

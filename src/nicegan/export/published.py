@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 
+from nicegan.config import first_mistake
 from nicegan.errors import CheckpointError
 from nicegan.methods.published import Published
 from nicegan.methods.registry import METHODS
@@ -42,6 +44,9 @@ def import_published(checkpoint: Path, out: Path) -> ModelSpec:
         method = found.config.build(found.size)
     method.load_state_dict(found.state, strict=False, assign=True)  # a file may leave out what translating needs not
     origin = f"published checkpoint {checkpoint.name}"
-    spec = ModelSpec.model_validate({"method": found.config, "image_size": found.size, "origin": origin})
+    try:
+        spec = ModelSpec.model_validate({"method": found.config, "image_size": found.size, "origin": origin})
+    except ValidationError as problem:
+        raise CheckpointError(f"{checkpoint} makes no model: {first_mistake(problem)}") from None
     save_model(out, spec, method.translation_model())
     return spec

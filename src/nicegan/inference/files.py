@@ -42,7 +42,7 @@ def translate_files(  # noqa: PLR0913
 ) -> list[Path]:
     """Translate files and folders into `out`, each output named like its input; returns the files written.
 
-    Each process of a processes translates a part of the images.
+    Each of several processes translates a part of the images.
 
     Args:
         resize: translate at this side in pixels, square, as the paper does, or at this height and width; else at each

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from nicegan.nn import kernels
 
+Layer = TypeVar("Layer", nn.Conv2d, nn.ConvTranspose2d, "ReflectConv2d")
 ALIGNMENT = 4  # channels that a GPU's float32 convolutions take together
 
 
@@ -203,6 +204,12 @@ def convolve(  # noqa: PLR0913
     return _Convolve.apply(x, weight, bias, stride, padding, recompute_of(x), low)  # pyright: ignore[reportReturnType]
 
 
+def channels_last(layer: Layer) -> Layer:
+    """Return the convolution with its weight in channels-last order, as its input comes."""
+    layer.weight = nn.Parameter(layer.weight.detach().contiguous(memory_format=torch.channels_last))
+    return layer
+
+
 class ReflectConv2d(nn.Conv2d):
     """A convolution of stride 1 whose output has the size of its input, padded by reflection."""
 
@@ -210,8 +217,7 @@ class ReflectConv2d(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel_size, bias=bias)
         self.reach = kernel_size // 2
         self.low: Tensor | None = None  # set by `cast_once`
-        # Channels last, as the features come from the encoder.
-        self.weight = nn.Parameter(self.weight.detach().contiguous(memory_format=torch.channels_last))
+        channels_last(self)
 
     def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c_out h w"]:
         return convolve(input, self.weight, self.bias, padding=self.reach, low=self.low)

@@ -1,7 +1,7 @@
 """Instance normalisation without learned parameters, which saves nothing but its input and keeps channels last.
 
 Source: Ulyanov et al., 2016: out = (x - m) / sqrt(v + eps), with mean m and biased variance v over the pixels of each
-channel of each image, in training and evaluation alike. PyTorch's own layer copies channels-last maps to channels-first.
+channel of each image, in training and evaluation alike. PyTorch's own layer copies maps to channels-first order.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
 
 ADAM_STATES = 2  # tensors as large as the weights: running mean and running square
-CPU_FRAGMENTATION = 1.3  # memory of activations per byte of them, measured (benchmarks/results/growth_cpu.md)
+CPU_FRAGMENTATION = 1.4  # memory of activations per byte of them, measured (docs/LOG.md)
 
 
 class Need(NamedTuple):

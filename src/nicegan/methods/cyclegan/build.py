@@ -26,7 +26,6 @@ class CycleGANDomain(Domain):
         self.encoder = Encoder(config.base_channels)
         self.generator = Generator(config.base_channels, config.blocks)
         self.discriminator = Discriminator(config.discriminator_channels)
-        self.to(memory_format=torch.channels_last)
 
 
 class CycleGANModel(PairedModel):
@@ -84,4 +83,4 @@ def build_translation_model(config: CycleGANNetwork) -> CycleGANModel:
         name: TranslationPath(Encoder(config.base_channels), Generator(config.base_channels, config.blocks))
         for name in NAMES
     }
-    return CycleGANModel(paths).to(memory_format=torch.channels_last)
+    return CycleGANModel(paths)

@@ -9,11 +9,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nicegan.nn.conv import ReflectConv2d
+from nicegan.nn.conv import ReflectConv2d, channels_last
 from nicegan.nn.instance_norm import InstanceNorm
 from nicegan.shapes import Features, Image, Latent, Logits
 
 LEAK = 0.2
+
+
+def conv(in_channels: int, out_channels: int, kernel_size: int, *, stride: int = 1, padding: int) -> nn.Conv2d:
+    """Return a convolution that is padded with zeros."""
+    return channels_last(nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding))
 
 
 class ResidualBlock(nn.Module):
@@ -38,8 +43,8 @@ class Encoder(nn.Module):
         c = base_channels
         self.layers = nn.Sequential(
             ReflectConv2d(3, c, 7, bias=True), InstanceNorm(rectify=True),  # (n, c, h, w)
-            nn.Conv2d(c, 2 * c, 3, stride=2, padding=1), InstanceNorm(rectify=True),  # (n, 2c, h/2, w/2)
-            nn.Conv2d(2 * c, 4 * c, 3, stride=2, padding=1), InstanceNorm(rectify=True),  # (n, 4c, h/4, w/4)
+            conv(c, 2 * c, 3, stride=2, padding=1), InstanceNorm(rectify=True),  # (n, 2c, h/2, w/2)
+            conv(2 * c, 4 * c, 3, stride=2, padding=1), InstanceNorm(rectify=True),  # (n, 4c, h/4, w/4)
         )  # fmt: skip
 
     def forward(self, image: Image) -> Latent:
@@ -51,7 +56,9 @@ class Up(nn.Sequential):
 
     def __init__(self, num_channels: int) -> None:
         super().__init__(
-            nn.ConvTranspose2d(num_channels, num_channels // 2, 3, stride=2, padding=1, output_padding=1),
+            channels_last(
+                nn.ConvTranspose2d(num_channels, num_channels // 2, 3, stride=2, padding=1, output_padding=1)
+            ),
             InstanceNorm(rectify=True),
         )
 
@@ -80,11 +87,11 @@ class Discriminator(nn.Module):
         super().__init__()
         c = base_channels
         self.layers = nn.Sequential(
-            nn.Conv2d(3, c, 4, stride=2, padding=1), nn.LeakyReLU(LEAK, inplace=True),
-            nn.Conv2d(c, 2 * c, 4, stride=2, padding=1), InstanceNorm(), nn.LeakyReLU(LEAK, inplace=True),
-            nn.Conv2d(2 * c, 4 * c, 4, stride=2, padding=1), InstanceNorm(), nn.LeakyReLU(LEAK, inplace=True),
-            nn.Conv2d(4 * c, 8 * c, 4, padding=1), InstanceNorm(), nn.LeakyReLU(LEAK, inplace=True),
-            nn.Conv2d(8 * c, 1, 4, padding=1),
+            conv(3, c, 4, stride=2, padding=1), nn.LeakyReLU(LEAK, inplace=True),
+            conv(c, 2 * c, 4, stride=2, padding=1), InstanceNorm(), nn.LeakyReLU(LEAK, inplace=True),
+            conv(2 * c, 4 * c, 4, stride=2, padding=1), InstanceNorm(), nn.LeakyReLU(LEAK, inplace=True),
+            conv(4 * c, 8 * c, 4, padding=1), InstanceNorm(), nn.LeakyReLU(LEAK, inplace=True),
+            conv(8 * c, 1, 4, padding=1),
         )  # fmt: skip
 
     def forward(self, image: Image) -> Logits:

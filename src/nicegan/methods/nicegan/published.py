@@ -13,7 +13,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from nicegan.config import Size, first_mistake
+from nicegan.config import MAX_SIDE, Size, first_mistake
 from nicegan.errors import CheckpointError
 from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
 from nicegan.methods.published import Published, fitted, plain_tensors, read_checkpoint
@@ -127,4 +127,8 @@ def infer_config(path: Path, parts: dict[str, dict[str, Tensor]]) -> tuple[NiceG
         raise CheckpointError(
             f"{path} describes networks that cannot be ({first_mistake(problem)}): it is damaged, or another method's"
         ) from None
-    return NiceGAN(network=network), (side, side)
+    config, size = NiceGAN(network=network), (side, side)
+    problem = f"{side} is more than {MAX_SIDE}" if side > MAX_SIDE else config.translation_sizes(size).problem(size)
+    if problem:
+        raise CheckpointError(f"{path} describes networks of an impossible image size ({problem}): it is damaged")
+    return config, size
