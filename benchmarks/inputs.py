@@ -29,7 +29,7 @@ from PIL import Image
 
 from nicegan.data.training_data import TrainingData
 from nicegan.device import set_up_machine
-from nicegan.methods.nicegan.config import NiceGANNetwork
+from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
 from nicegan.run_config import RunConfig
 from nicegan.training.logger import source_commit
 
@@ -83,7 +83,9 @@ def memory() -> tuple[int, int]:
 
 def settings(data: Path) -> RunConfig:
     network = NiceGANNetwork(base_channels=4, blocks=1, depth=6)
-    return RunConfig(data=data, network=network, image_size=48, crop_margin=8, batch_size=16, device="cpu")
+    return RunConfig(
+        data=data, method=NiceGAN(network=network), image_size=48, crop_margin=8, batch_size=16, device="cpu"
+    )
 
 
 def drawn(data: Path, num_images: int) -> Iterator[Reading]:

@@ -1,10 +1,10 @@
-"""How often intervals hold the truth, and how often two sets are told apart: samples drawn again and again.
+"""How often intervals hold the truth, and how often two sets are told apart: samples fake again and again.
 
 python benchmarks/intervals.py REAL OTHER --features FILE
 python benchmarks/intervals.py REAL OTHER --features FILE --trials 50 --bootstrap
 
 REAL and OTHER are folders of some hundred images each. The truth is the mean of all trials. --bootstrap asks the same
-of the usual bootstrap of the Frechet distance: percentiles of samples drawn with replacement.
+of the usual bootstrap of the Frechet distance: percentiles of samples fake with replacement.
 """
 
 import argparse
@@ -25,7 +25,7 @@ NUM_RESAMPLES = 200  # of the bootstrap
 
 
 class Setting(NamedTuple):
-    """How many real images and how many drawn ones; each of these is of the other kind with probability `share`."""
+    """How many real images and how many fake ones; each of these is of the other kind with probability `share`."""
 
     words: str
     num_real: int
@@ -51,7 +51,7 @@ class Trials:
         self.real, self.other = real, other
 
     def draw(self, setting: Setting, shares: tuple[float, ...], trial: int) -> tuple[Tensor, list[Tensor]]:
-        """A set of real images, and a drawn set for each share."""
+        """A set of real images, and a set of fakes for each share."""
         random = torch.Generator().manual_seed(trial)
         of_real = iter(self.real[torch.randperm(len(self.real), generator=random)].split(1))
         of_other = iter(self.other[torch.randperm(len(self.other), generator=random)].split(1))
@@ -65,27 +65,27 @@ class Trials:
         return take(setting.num_real, 0), [take(setting.num_drawn, share) for share in shares]
 
     def measured(self, setting: Setting, shares: tuple[float, ...], trial: int) -> list[Measured]:
-        """The scores of each drawn set."""
-        real, drawn = self.draw(setting, shares, trial)
+        """The scores of each set of fakes."""
+        real, fake = self.draw(setting, shares, trial)
         found = []
-        for place, one in enumerate(drawn):
+        for place, one in enumerate(fake):
             choice = choose_halves(
-                len(real), len(one), real.shape[1], seed=trial, drawn_seed=trial + 10**6 * (1 + place)
+                len(real), len(one), real.shape[1], seed=trial, fake_seed=trial + 10**6 * (1 + place)
             )
             found.append(measure(real, one, None, choice, trial))
         return found
 
     def bootstrapped(self, setting: Setting, trial: int) -> Score:
         """The Frechet distance and its percentile interval."""
-        real, (drawn,) = self.draw(setting, (setting.share,), trial)
+        real, (fake,) = self.draw(setting, (setting.share,), trial)
         random = torch.Generator().manual_seed(trial)
 
         def again(features: Tensor) -> Tensor:
             return features[torch.randint(len(features), (len(features),), generator=random)].double()
 
-        values = torch.tensor([frechet_distance(again(real), again(drawn)) for _ in range(NUM_RESAMPLES)])
+        values = torch.tensor([frechet_distance(again(real), again(fake)) for _ in range(NUM_RESAMPLES)])
         low, high = values.quantile(torch.tensor([0.025, 0.975])).tolist()
-        return Score(frechet_distance(real.double(), drawn.double()), low, high, (high - low) / 2)
+        return Score(frechet_distance(real.double(), fake.double()), low, high, (high - low) / 2)
 
 
 def coverage(scores: list[Score]) -> str:
@@ -115,11 +115,11 @@ def main() -> None:
     trials = Trials(*(cached_features(require_images(folder), network) for folder in (given.real, given.other)))
     print(f"{len(trials.real)} real images, {len(trials.other)} others, {given.trials} trials a row\n")
     if given.bootstrap:
-        print("| real / drawn | mean FD | bootstrap holds | width |\n|---|---|---|---|")
+        print("| real / fake | mean FD | bootstrap holds | width |\n|---|---|---|---|")
         for setting in SETTINGS:
             print(row(setting, [[trials.bootstrapped(setting, trial) for trial in range(given.trials)]]), flush=True)
         return
-    print(f"| real / drawn | mean FD |{''.join(f' {name} holds | width |' for name in SCORES)}")
+    print(f"| real / fake | mean FD |{''.join(f' {name} holds | width |' for name in SCORES)}")
     print(f"|---|---|{'---|---|' * len(SCORES)}")
     for setting in SETTINGS:
         found = [trials.measured(setting, (setting.share,), trial)[0].scores() for trial in range(given.trials)]

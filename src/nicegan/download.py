@@ -42,13 +42,13 @@ class _Offer(NamedTuple):
 
 def download(
     url: str,
-    place: Path,
+    path: Path,
     *,
     sha256: str | None = None,
     size: int | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Downloaded:
-    """The file at `place`, fetched from `url` unless it is there.
+    """The file at `path`, fetched from `url` unless it is there.
 
     Args:
         sha256, size: what the file must have, where that is known; size in bytes.
@@ -58,12 +58,12 @@ def download(
         DataError: no network, an interrupted download (the next call goes on with it), a wrong size or checksum.
     """
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if not place.is_file():
-            _fetch(url, place, sha256, size, progress)
-        return _checked(url, place, sha256, size)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file():
+            _fetch(url, path, sha256, size, progress)
+        return _checked(url, path, sha256, size)
     except OSError as problem:
-        raise DataError(f"cannot write {problem.filename or place}: {problem.strerror or problem}") from None
+        raise DataError(f"cannot write {problem.filename or path}: {problem.strerror or problem}") from None
 
 
 def sha256_of(path: Path) -> str:
@@ -72,24 +72,24 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _checked(url: str, place: Path, sha256: str | None, size: int | None) -> Downloaded:
+def _checked(url: str, path: Path, sha256: str | None, size: int | None) -> Downloaded:
     """Hold the file to what is known of it, or to what it was when it was first used."""
-    record = place.with_name(f"{place.name}.sha256")
+    record = path.with_name(f"{path.name}.sha256")
     recorded = record.read_text(encoding="utf-8").strip() if record.is_file() else None
-    known, seen = sha256 or recorded, sha256_of(place)
-    if size is not None and place.stat().st_size != size:
-        raise DataError(f"{place} has {place.stat().st_size} bytes, not {size}: remove it, to download {url} anew")
+    known, seen = sha256 or recorded, sha256_of(path)
+    if size is not None and path.stat().st_size != size:
+        raise DataError(f"{path} has {path.stat().st_size} bytes, not {size}: remove it, to download {url} anew")
     if known is not None and seen != known:
         both = "it" if sha256 else f"it (and {record.name}, if the file is meant to be another one now)"
-        raise DataError(f"{place} has the checksum {seen}, not {known}: remove {both}, to download {url} anew")
+        raise DataError(f"{path} has the checksum {seen}, not {known}: remove {both}, to download {url} anew")
     if known is None:
         write_atomically(record, f"{seen}\n".encode())
-    return Downloaded(place, seen, verified=known is not None)
+    return Downloaded(path, seen, verified=known is not None)
 
 
-def _fetch(url: str, place: Path, sha256: str | None, size: int | None, progress: Progress) -> None:
-    """Download into `place`.part, going on with what lies there, and rename it once it is whole."""
-    part, note = (place.with_name(f"{place.name}{suffix}") for suffix in (".part", ".part.tag"))
+def _fetch(url: str, path: Path, sha256: str | None, size: int | None, progress: Progress) -> None:
+    """Download into `path`.part, going on with what lies there, and rename it once it is whole."""
+    part, note = (path.with_name(f"{path.name}{suffix}") for suffix in (".part", ".part.tag"))
     have = part.stat().st_size if part.is_file() else 0
     try:
         with _open(url, have, note) as answer:
@@ -101,15 +101,15 @@ def _fetch(url: str, place: Path, sha256: str | None, size: int | None, progress
     except HTTPError as problem:
         if problem.code == RANGE_NOT_SATISFIABLE and have:
             part.unlink()
-            return _fetch(url, place, sha256, size, progress)
-        raise DataError(f"cannot download {url}: {problem.code} {problem.reason}; {_by_hand(place)}") from None
+            return _fetch(url, path, sha256, size, progress)
+        raise DataError(f"cannot download {url}: {problem.code} {problem.reason}; {_by_hand(path)}") from None
     except (URLError, http.client.HTTPException, TimeoutError, ConnectionError, ValueError) as problem:
         reason = getattr(problem, "reason", None) or problem or type(problem).__name__
         reason = getattr(reason, "strerror", None) or reason
-        raise DataError(f"cannot download {url}: {reason}; {_by_hand(place)}") from None
+        raise DataError(f"cannot download {url}: {reason}; {_by_hand(path)}") from None
     if offer.total is not None and have < offer.total:
         raise DataError(f"the download of {url} broke off at {have} of {offer.total} bytes: try again, it will go on")
-    _accept(url, part, place, sha256, size if size is not None else offer.total)
+    _accept(url, part, path, sha256, size if size is not None else offer.total)
     note.unlink(missing_ok=True)
     return None
 
@@ -158,16 +158,16 @@ def _read(answer: http.client.HTTPResponse, offer: _Offer) -> bytes:
         return b""
 
 
-def _accept(url: str, part: Path, place: Path, sha256: str | None, size: int | None) -> None:
-    """Rename a whole download to its place; a wrong one is removed."""
+def _accept(url: str, part: Path, path: Path, sha256: str | None, size: int | None) -> None:
+    """Rename a whole download to its path; a wrong one is removed."""
     seen_size, seen = part.stat().st_size, sha256_of(part)
     for what, found, expected in (("size", seen_size, size), ("checksum", seen, sha256)):
         if expected is not None and found != expected:
             part.unlink()
             raise DataError(f"{url} was downloaded with the {what} {found}, not {expected}: removed; try again later")
-    part.replace(place)
-    sync_folder(place.parent)
+    part.replace(path)
+    sync_folder(path.parent)
 
 
-def _by_hand(place: Path) -> str:
-    return f"with a network elsewhere, put the file at {place}"
+def _by_hand(path: Path) -> str:
+    return f"with a network elsewhere, put the file at {path}"

@@ -114,25 +114,25 @@ def load_feature_network(
     Raises:
         DataError: there is no such file, it cannot be downloaded, or it is not TorchScript.
     """
-    place = use_device(device)
+    used = use_device(device)
     if str(features) == INCEPTION:
         found = inception_file(progress)
         note = f"{INCEPTION_URL} could not be verified (no checksum is known): its SHA-256, {found.sha256}, is recorded"
         facts = NetworkFacts("Inception (2015-12-05)", found.sha256, resize or "paper", is_inception=True)
         way_out = f"remove it and {found.path.name}.sha256 beside it, to download it anew"
-        return FeatureNetwork(_load(found.path, place, way_out), facts, place, [] if found.verified else [note])
+        return FeatureNetwork(_load(found.path, used, way_out), facts, used, [] if found.verified else [note])
     path = Path(features)
     if not path.is_file():
         raise DataError(f"there is no feature network {str(features)!r}: name a TorchScript file, or {INCEPTION}")
     facts = NetworkFacts(path.stem, sha256_of(path), resize or "none", is_inception=False)
     way_out = "save one with torch.jit.script(network).save(path)"
-    return FeatureNetwork(_load(path, place, way_out), facts, place)
+    return FeatureNetwork(_load(path, used, way_out), facts, used)
 
 
 def inception_file(progress: Progress = lambda done, total: None) -> Downloaded:
     """The FID's network in the cache, downloaded if it is not there."""
-    place = cache_folder() / "networks" / INCEPTION_URL.rpartition("/")[2]
-    return download(INCEPTION_URL, place, progress=progress)
+    path = cache_folder() / "networks" / INCEPTION_URL.rpartition("/")[2]
+    return download(INCEPTION_URL, path, progress=progress)
 
 
 def _load(path: Path, device: torch.device, way_out: str) -> torch.jit.ScriptModule:

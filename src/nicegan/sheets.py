@@ -34,8 +34,8 @@ class Group(NamedTuple):
 
 def draw_sheet(groups: Sequence[Group]) -> PILImage.Image:
     """The groups side by side, each with its title above the names of its columns."""
-    drawn = [{name: _enlarged(tiles) for name, tiles in group.columns.items()} for group in groups]
-    shapes = [tiles.shape for columns in drawn for tiles in columns.values()]
+    enlarged = [{name: _enlarged(tiles) for name, tiles in group.columns.items()} for group in groups]
+    shapes = [tiles.shape for columns in enlarged for tiles in columns.values()]
     height, width = shapes[0][1:3]
     step_x, step_y = width + MARGIN, height + MARGIN
     all_columns = len(shapes) * step_x + (len(groups) - 1) * GROUP_GAP
@@ -49,7 +49,7 @@ def draw_sheet(groups: Sequence[Group]) -> PILImage.Image:
     sheet = PILImage.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     left = MARGIN
-    for title, columns in zip(titles, drawn, strict=True):
+    for title, columns in zip(titles, enlarged, strict=True):
         for number, words in enumerate(title):
             draw.text((left, 1 + number * line), words, fill="black", font=font)
         for name, tiles in columns.items():

@@ -12,7 +12,7 @@ from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch, Terms
 
 
-@pytest.fixture(params=METHODS.values(), ids=METHODS)
+@pytest.fixture(params=list(METHODS.values()), ids=list(METHODS))
 def tiny(request: pytest.FixtureRequest) -> MethodConfig:
     return request.param.tiny()
 

@@ -61,7 +61,7 @@ def test_the_interval_is_no_narrower_than_the_published_variance_and_little_wide
     golden = expected("synthetic features.npz")
     with np.load(GOLDEN / "features.npz") as file:
         products = inner_products(torch.from_numpy(file["x"])[:400], torch.from_numpy(file["y"]))
-    choice = choose_halves(400, 400, 64, seed=0, drawn_seed=1)
+    choice = choose_halves(400, 400, 64, seed=0, fake_seed=1)
     assert choice is not None
     of_halves = [kernel_distance(products.part(i, j), 64) for i, j in zip(*choice, strict=True)]
     reach = interval(0.0, torch.tensor(of_halves, dtype=torch.float64)).reach
@@ -81,10 +81,10 @@ def test_the_interval_is_no_narrower_than_the_published_variance_and_little_wide
 def test_published_numbers_on_images(name: str, real: Path, fake: Path) -> None:
     golden = expected(name)
     found = nicegan.evaluate(real, fake, NETWORK, device="cpu")
-    [drawn] = found.candidates
-    assert (found.num_real, drawn.num_images) == (golden["n_real"], golden["n_fake"])
-    assert drawn.scores["frechet"].value == pytest.approx(golden["fd"], rel=FRECHET_MAY_DIFFER)
-    assert drawn.scores["kernel"].value == pytest.approx(golden["kd_full"], abs=KERNEL_MAY_DIFFER)
+    [scored] = found.candidates
+    assert (found.num_real, scored.num_images) == (golden["n_real"], golden["n_fake"])
+    assert scored.scores["frechet"].value == pytest.approx(golden["fd"], rel=FRECHET_MAY_DIFFER)
+    assert scored.scores["kernel"].value == pytest.approx(golden["kd_full"], abs=KERNEL_MAY_DIFFER)
     choice_of_subsets = 4 * golden["kd_std"] / 50**0.5
-    assert drawn.kernel_subsets.mean == pytest.approx(golden["kd_mean"], abs=KERNEL_MAY_DIFFER + choice_of_subsets)
-    assert drawn.kernel_subsets.std == pytest.approx(golden["kd_std"], rel=0.5, abs=1e-9)
+    assert scored.kernel_subsets.mean == pytest.approx(golden["kd_mean"], abs=KERNEL_MAY_DIFFER + choice_of_subsets)
+    assert scored.kernel_subsets.std == pytest.approx(golden["kd_std"], rel=0.5, abs=1e-9)

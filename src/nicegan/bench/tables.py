@@ -11,14 +11,14 @@ Row = dict[str, Any]
 
 def tables(results: dict[str, Any]) -> list[Table]:
     """One table for each part that was measured."""
-    drawn = {
+    shown = {
         "step": ("training step", _step_row, ("seconds (range)", "x faster", "x floor", "kept MiB", "peak GiB")),
         "translation": ("translation", _speed_row, ("seconds (range)", "images/s", "x faster")),
         "data": ("training images from the cache", _data_row, ("seconds (range)", "images/s", "x a step's")),
         "start-up": ("start-up", lambda row: (_seconds(row),), ("seconds (range)",)),
     }
     found = []
-    for part, (title, columns_of, names) in drawn.items():
+    for part, (title, columns_of, names) in shown.items():
         if part not in results:
             continue
         rows = dict(results[part])

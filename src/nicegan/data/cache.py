@@ -1,7 +1,7 @@
 """Images decoded once into a memory-mapped file of uint8, shared by every run that wants the same ones.
 
 A cache is named by what it holds: the files (path, size and times of change) and the size they are scaled to. A file
-that changes gives another name, so a stale cache is never read. It is written beside its place and renamed, so that
+that changes gives another name, so a stale cache is never read. It is written beside its path and renamed, so that
 processes that start at once may both write it, and neither sees half of it.
 """
 
@@ -72,21 +72,21 @@ def open_images(
     Raises:
         DataError: the cache cannot be written.
     """
-    place = cache_folder() / _fingerprint(paths, size)
-    store = _read(place)
+    path = cache_folder() / _fingerprint(paths, size)
+    store = _read(path)
     if store is None or any(not isinstance(_decode(Path(name), size), DataError) for name in store.broken):
-        _build(place, paths, size, progress)
-        store = _read(place)
+        _build(path, paths, size, progress)
+        store = _read(path)
     if store is None:
-        raise DataError(f"the image cache {place} cannot be read back: remove it, or set NICEGAN_CACHE")
+        raise DataError(f"the image cache {path} cannot be read back: remove it, or set NICEGAN_CACHE")
     return store
 
 
-def _read(place: Path) -> ImageStore | None:
-    """What the cache at `place` holds; None if there is none, or a damaged one."""
+def _read(path: Path) -> ImageStore | None:
+    """What the cache at `path` holds; None if there is none, or a damaged one."""
     try:
-        index = json.loads((place / "index.json").read_text(encoding="utf-8"))
-        pixels = np.load(place / "pixels.npy", mmap_mode="r")
+        index = json.loads((path / "index.json").read_text(encoding="utf-8"))
+        pixels = np.load(path / "pixels.npy", mmap_mode="r")
         return ImageStore(pixels[: len(index["names"])], index["names"], index["broken"])
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
@@ -100,43 +100,43 @@ def _fingerprint(paths: Sequence[Path], size: tuple[int, int]) -> str:
         folder, name = os.path.split(path)
         try:
             stat = os.lstat(path)
-            place = f"{real_folder(folder)}{os.sep}{name}"
+            resolved = f"{real_folder(folder)}{os.sep}{name}"
             if S_ISLNK(stat.st_mode):
-                stat, place = path.stat(), path.resolve()
-            state = f"{place}\0{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}\0"
+                stat, resolved = path.stat(), str(path.resolve())
+            state = f"{resolved}\0{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}\0"
         except (OSError, RuntimeError, ValueError) as problem:  # before Python 3.13 a loop of links is a RuntimeError
             state = f"{path}\0{type(problem).__name__}\0"
         digest.update(state.encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
 
 
-def _build(place: Path, paths: Sequence[Path], size: tuple[int, int], progress: Progress) -> None:
-    """Decode every image into a folder beside `place`, then rename it there."""
+def _build(path: Path, paths: Sequence[Path], size: tuple[int, int], progress: Progress) -> None:
+    """Decode every image into a folder beside `path`, then rename it there."""
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(place.parent)
-        _check_space(place.parent, len(paths) * size[0] * size[1] * 3)
-        beside = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path.parent)
+        _check_space(path.parent, len(paths) * size[0] * size[1] * 3)
+        beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         try:
             _decode_into(beside, paths, size, progress)
-            _move(beside, place)
+            _move(beside, path)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     except OSError as problem:
         reason = problem.strerror or problem
-        raise DataError(f"cannot write the image cache {place.parent}: {reason}; set NICEGAN_CACHE") from None
+        raise DataError(f"cannot write the image cache {path.parent}: {reason}; set NICEGAN_CACHE") from None
 
 
-def _move(beside: Path, place: Path) -> None:
-    """Put a finished cache in its place; another process may have been first, and a damaged one may be in the way."""
+def _move(beside: Path, path: Path) -> None:
+    """Put a finished cache in its path; another process may have been first, and a damaged one may be in the way."""
     try:
-        beside.rename(place)
+        beside.rename(path)
     except OSError:
-        kept = _read(place)
+        kept = _read(path)
         fresh = _read(beside)
         if kept is None or fresh is None or kept.names != fresh.names:
-            shutil.rmtree(place, ignore_errors=True)
-            beside.rename(place)
+            shutil.rmtree(path, ignore_errors=True)
+            beside.rename(path)
 
 
 def _remove_abandoned(folder: Path) -> None:
@@ -184,7 +184,7 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.ui
 
 
 def _take_space(file: BinaryIO, start: int, num_bytes: int) -> None:
-    """Give these bytes of a file, which are all zero, their place on the disk."""
+    """Give these bytes of a file, which are all zero, their path on the disk."""
     try:
         os.posix_fallocate(file.fileno(), start, num_bytes)
     except (AttributeError, OSError) as problem:  # macOS has no such call, and not every file system knows it

@@ -52,7 +52,7 @@ def _similarity(translation: Path, source: Path) -> float:
     if min(width, height) < SMALLEST_SIDE:
         raise DataError(f"{translation} has {width}x{height} pixels: SSIM needs {SMALLEST_SIDE} a side")
     pixels = [np.array(images[0]), scaled(images[1], (height, width))]
-    drawn, given = (torch.from_numpy(p.astype(np.float64)).permute(2, 0, 1)[None] for p in pixels)
-    similarity = structural_similarity_index_measure(drawn, given, data_range=255.0)  # the definition is for 0..255
+    fake, given = (torch.from_numpy(p.astype(np.float64)).permute(2, 0, 1)[None] for p in pixels)
+    similarity = structural_similarity_index_measure(fake, given, data_range=255.0)  # the definition is for 0..255
     assert isinstance(similarity, Tensor)
     return similarity.item()

@@ -49,13 +49,13 @@ def evaluate(  # noqa: PLR0913
     watch: Watch = unwatched,
     processes: ProcessGroup = ALONE,
 ) -> Evaluation:
-    """Score a folder of drawn images against a folder of real ones.
+    """Score a folder of fakes against a folder of real ones.
 
     Args:
         features: the feature network: "inception" (scores are then FID and KID) or a TorchScript file.
         source: folder of the images that were translated, of the same names: adds how much of them is kept, and the
             scores of not translating at all.
-        against: another folder of drawn images, to be compared with `fake`.
+        against: another folder of fakes, to be compared with `fake`.
         resize: "paper", "clean" or "none"; None is "paper" for inception and "none" for other networks.
         seed: of subsets and intervals.
         device: "auto", "cpu", "cuda", "cuda:1" ...
@@ -63,17 +63,17 @@ def evaluate(  # noqa: PLR0913
 
     Raises:
         DataError: folders without images, one image alone, images that cannot be read, or a feature network that is
-            missing or does not do.
+            missing or unsuitable.
     """
     _refuse_same(fake, against)
     reals = read_set(Path(real))
-    drawn = [read_set(Path(folder)) for folder in (fake, against) if folder is not None]
+    fakes = [read_set(Path(folder)) for folder in (fake, against) if folder is not None]
     sources = None if source is None else read_set(Path(source), UNTRANSLATED)
     if sources is not None:
-        for one in drawn:
+        for one in fakes:
             one.partners(sources)  # what has no source is said before minutes are spent
     network = _open_network(features, resize, device, watch, processes)
-    return score_sets(reals, drawn, sources, network, seed=seed, watch=watch, processes=processes)
+    return score_sets(reals, fakes, sources, network, seed=seed, watch=watch, processes=processes)
 
 
 def evaluate_model(  # noqa: PLR0913
@@ -104,22 +104,22 @@ def evaluate_model(  # noqa: PLR0913
     _refuse_same(model, against)
     paths = [path for path in (model, against) if path is not None]
     translators = processes.on_each(lambda: {str(path): load(path, device, "float32") for path in paths})
-    with _shared_folder(processes) as place:
-        tests = processes.on_first(lambda: read_test_images(Path(data), place))
+    with _shared_folder(processes) as unpacked:
+        tests = processes.on_first(lambda: read_test_images(Path(data), unpacked))
         network = _open_network(features, resize, device, watch, processes)
         outcomes = {}
         for source, target in OTHER.items():
             inputs = tests[source]._replace(name=UNTRANSLATED)
             with _shared_folder(processes) as folder:
-                drawn = _translated(translators, inputs, target, folder, watch, processes)
-                found = score_sets(tests[target], drawn, inputs, network, seed=seed, watch=watch, processes=processes)
+                fakes = _translated(translators, inputs, target, folder, watch, processes)
+                found = score_sets(tests[target], fakes, inputs, network, seed=seed, watch=watch, processes=processes)
             outcomes[f"{source} to {target}"] = found
     return outcomes
 
 
 def score_sets(  # noqa: PLR0913
     real: ImageSet,
-    drawn: Sequence[ImageSet],
+    fakes: Sequence[ImageSet],
     source: ImageSet | None,
     network: FeatureNetwork,
     *,
@@ -127,20 +127,20 @@ def score_sets(  # noqa: PLR0913
     watch: Watch = unwatched,
     processes: ProcessGroup = ALONE,
 ) -> Evaluation:
-    """Measure each drawn set and, where there are sources, these as they are; the difference of two drawn sets.
+    """Measure each set of fakes and, where there are sources, these as they are; the difference of two sets of fakes.
 
-    Two drawn sets of the same names are taken to be drawn from the same images, and compared pair by pair.
+    Two sets of fakes of the same names are taken to be made of the same images, and compared pair by pair.
     """
-    paired = len(drawn) == 2 and set(drawn[0].keys) == set(drawn[1].keys)
+    paired = len(fakes) == 2 and set(fakes[0].keys) == set(fakes[1].keys)
     if paired:
-        drawn = [drawn[0], drawn[1]._replace(paths=drawn[0].partners(drawn[1]), keys=drawn[0].keys)]
+        fakes = [fakes[0], fakes[1]._replace(paths=fakes[0].partners(fakes[1]), keys=fakes[0].keys)]
     reals = _features(real, network, watch, processes, kept=True)
     found: list[Measured] = []
-    candidates = [*([source] if source else []), *drawn]
+    candidates = [*([source] if source else []), *fakes]
     for one in candidates:
         features = _features(one, network, watch, processes, kept=one is source)
-        drawn_seed = seed + 1 + (0 if paired else len(drawn) if one is source else drawn.index(one))
-        choice = choose_halves(len(reals), len(features), features.shape[1], seed=seed, drawn_seed=drawn_seed)
+        fake_seed = seed + 1 + (0 if paired else len(fakes) if one is source else fakes.index(one))
+        choice = choose_halves(len(reals), len(features), features.shape[1], seed=seed, fake_seed=fake_seed)
         similarity = partial(_similarity, one, source, watch)
         found.append(processes.on_first(partial(_measured, reals, features, similarity, choice, seed)))
     counts = {one.name: len(one.paths) for one in candidates}
@@ -148,7 +148,7 @@ def score_sets(  # noqa: PLR0913
         real=real.name,
         num_real=len(reals),
         candidates=[_scores(one, measured) for one, measured in zip(candidates, found, strict=True)],
-        difference=found[-2].minus(found[-1]) if len(drawn) == 2 else {},
+        difference=found[-2].minus(found[-1]) if len(fakes) == 2 else {},
         paired=paired,
         network=network.facts,
         num_features=reals.shape[1],

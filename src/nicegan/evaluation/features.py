@@ -45,11 +45,11 @@ def cached_features(
         DataError: as `extract_features`, or the cache cannot be written.
     """
     name = processes.on_first(lambda: _fingerprint(paths, network.facts))
-    place = cache_folder() / "features" / f"{name}.safetensors"
-    features = processes.on_first(lambda: _read(place, len(paths)))
+    path = cache_folder() / "features" / f"{name}.safetensors"
+    features = processes.on_first(lambda: _read(path, len(paths)))
     if features is None:
         features = shared_features(paths, network, progress, processes)
-        processes.on_first(partial(_write, place, features))
+        processes.on_first(partial(_write, path, features))
     return features
 
 
@@ -144,18 +144,18 @@ def _fingerprint(paths: Sequence[Path], facts: NetworkFacts) -> str:
     return digest.hexdigest()[:32]
 
 
-def _write(place: Path, features: Float[Tensor, "n d"]) -> None:
+def _write(path: Path, features: Float[Tensor, "n d"]) -> None:
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(place, save({"features": features}, metadata={"sha256": _checksum(features)}))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, save({"features": features}, metadata={"sha256": _checksum(features)}))
     except OSError as problem:
-        raise DataError(f"cannot write the cache {place.parent}: {problem.strerror}; set NICEGAN_CACHE") from None
+        raise DataError(f"cannot write the cache {path.parent}: {problem.strerror}; set NICEGAN_CACHE") from None
 
 
-def _read(place: Path, count: int) -> Float[Tensor, "n d"] | None:
+def _read(path: Path, count: int) -> Float[Tensor, "n d"] | None:
     """The features of a cache entry; None if there is none, or a damaged one."""
     try:
-        with safe_open(place, framework="pt") as file:
+        with safe_open(path, framework="pt") as file:
             features, checksum = file.get_tensor("features"), (file.metadata() or {}).get("sha256")
     except (OSError, SafetensorError):
         return None

@@ -1,4 +1,4 @@
-"""All scores of one set of drawn images against one set of real ones, with intervals, and differences of two."""
+"""All scores of one set of fakes against one set of real ones, with intervals, and differences of two."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class Score(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Random halves of the real and of the drawn images, as many of each: a half's images a row."""
+    """Random halves of the real and of the fakes, as many of each: a half's images a row."""
 
     real: Int[Tensor, "halves half_real"]
-    drawn: Int[Tensor, "halves half_drawn"]
+    fake: Int[Tensor, "halves half_fake"]
 
 
 class Measured(NamedTuple):
@@ -66,7 +66,7 @@ class Measured(NamedTuple):
         }
 
     def minus(self, other: Measured) -> dict[str, Score]:
-        """The differences of two sets of drawn images that were measured on the same halves of the real ones."""
+        """The differences of two sets of fakes that were measured on the same halves of the real ones."""
         least = share_bounds(min(self.num_smaller, other.num_smaller)).least_reach
         bounds = dict.fromkeys(SHARES, Bounds(least_reach=least))
         found = {}
@@ -77,16 +77,16 @@ class Measured(NamedTuple):
         return found
 
 
-def choose_halves(num_real: int, num_drawn: int, num_features: int, *, seed: int, drawn_seed: int) -> Choice | None:
+def choose_halves(num_real: int, num_drawn: int, num_features: int, *, seed: int, fake_seed: int) -> Choice | None:
     """Halves for intervals; None where there are too few images.
 
-    Two sets of drawn images of the same sources share `drawn_seed`, so that what their sources have in common drops out
+    Two sets of fakes of the same sources share `fake_seed`, so that what their sources have in common drops out
     of their difference.
     """
     if min(num_real, num_drawn) < MIN_FOR_INTERVAL:
         return None
     number = num_resamples(max(num_real, num_drawn), num_features)
-    return Choice(halves(num_real, number, seed), halves(num_drawn, number, drawn_seed))
+    return Choice(halves(num_real, number, seed), halves(num_drawn, number, fake_seed))
 
 
 def num_resamples(count: int, num_features: int) -> int:
@@ -97,7 +97,7 @@ def num_resamples(count: int, num_features: int) -> int:
 
 def measure(
     real: Float[Tensor, "n d"],
-    drawn: Float[Tensor, "m d"],
+    fake: Float[Tensor, "m d"],
     similarity: Float[Tensor, " m"] | None,
     choice: Choice | None,
     seed: int = 0,
@@ -105,32 +105,32 @@ def measure(
     """Every score that these features give.
 
     Args:
-        real, drawn: features of at least two images each.
-        similarity: of each drawn image to its source, where there are sources.
+        real, fake: features of at least two images each.
+        similarity: of each fake to its source, where there are sources.
         choice: the halves for intervals.
         seed: of the kernel distance's subsets.
     """
-    real, drawn = real.double(), drawn.double()
-    products = inner_products(real, drawn)
-    values = _values(real, drawn, products, similarity)
+    real, fake = real.double(), fake.double()
+    products = inner_products(real, fake)
+    values = _values(real, fake, products, similarity)
     rows = []
-    for i, j in zip(choice.real, choice.drawn, strict=True) if choice else ():
+    for i, j in zip(choice.real, choice.fake, strict=True) if choice else ():
         kept = None if similarity is None else similarity[j]
-        rows.append(_values(real[i], drawn[j], products.part(i, j), kept))
+        rows.append(_values(real[i], fake[j], products.part(i, j), kept))
     of_halves = (
         {name: torch.tensor([row[name] for row in rows], dtype=torch.float64) for name in values} if rows else {}
     )
-    return Measured(values, of_halves, kernel_subsets(products, real.shape[1], seed), min(len(real), len(drawn)))
+    return Measured(values, of_halves, kernel_subsets(products, real.shape[1], seed), min(len(real), len(fake)))
 
 
 def _values(
-    real: Float[Tensor, "n d"], drawn: Float[Tensor, "m d"], products: Products, similarity: Float[Tensor, " m"] | None
+    real: Float[Tensor, "n d"], fake: Float[Tensor, "m d"], products: Products, similarity: Float[Tensor, " m"] | None
 ) -> dict[str, float]:
     values: dict[str, Any] = {
-        "frechet": frechet_distance(real, drawn),
+        "frechet": frechet_distance(real, fake),
         "kernel": kernel_distance(products, real.shape[1]),
     }
-    if min(len(real), len(drawn)) > NUM_NEIGHBOURS:
+    if min(len(real), len(fake)) > NUM_NEIGHBOURS:
         values |= manifold(products)._asdict()
     if similarity is not None:
         values["similarity"] = similarity.mean().item()

@@ -12,7 +12,7 @@ FEW_IMAGES = 50
 
 
 class SetScores(NamedTuple):
-    """One set of drawn (or of untranslated) images: its scores by name, and the kernel distance over subsets."""
+    """One set of fake (or of untranslated) images: its scores by name, and the kernel distance over subsets."""
 
     name: str
     num_images: int
@@ -33,8 +33,8 @@ class Evaluation(NamedTuple):
     """Every candidate against one set of real images.
 
     The scores are frechet, kernel, precision, recall, density, coverage and, where there are sources, similarity
-    (SSIM). `difference` is the first drawn set's scores minus the second's, where there are two; `paired` if both are
-    drawn from the same sources.
+    (SSIM). `difference` is the scores of the first set of fakes minus those of the second, where there are two; `paired` if
+    both are made of the same sources.
     """
 
     real: str

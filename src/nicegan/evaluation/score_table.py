@@ -35,7 +35,7 @@ def score_rows(found: Evaluation) -> Iterator[list[str]]:
 
 
 def difference_rows(found: Evaluation) -> Iterator[list[str]]:
-    """The header, then one row a score: the first drawn set minus the second, and whether that says anything."""
+    """The header, then one row a score: the first set of fakes minus the second, and whether that says anything."""
     first, second = _columns(found)[-2:]
     how = "image by image" if found.paired else "unpaired, as their files have other names"
     yield ["", f"{first} minus {second}", how]

@@ -75,8 +75,8 @@ def score_against_truth(direction: str, inputs: Path, translations: Path, truth:
     for folder, paths in sets.items():
         if sorted(paths) != names:
             raise DataError(f"{folder} does not hold the same names as {truth}")
-    drawn, given, true = (read_all([sets[folder][name] for name in names]) for folder in (translations, inputs, truth))
-    return TruthScore(direction, nearness(drawn, true), nearness(given, true), len(names))
+    fake, given, true = (read_all([sets[folder][name] for name in names]) for folder in (translations, inputs, truth))
+    return TruthScore(direction, nearness(fake, true), nearness(given, true), len(names))
 
 
 def read_all(paths: list[Path]) -> Image:

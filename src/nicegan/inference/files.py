@@ -96,7 +96,7 @@ def _translated(
 ) -> dict[Path, DataError]:
     """Translate images of one size and write them; what could not be, by output, and why."""
     try:
-        drawn = translator.translate(to_network(torch.from_numpy(np.stack(list(batch.values())))), to)
+        fakes = translator.translate(to_network(torch.from_numpy(np.stack(list(batch.values())))), to)
     except (MemoryError, RuntimeError) as problem:
         if not is_out_of_memory(problem):
             raise
@@ -105,7 +105,7 @@ def _translated(
             f"{len(batch)} of {width}x{height} pixels do not fit in memory: try --batch-size 1, or --resize"
         )
         return dict.fromkeys(batch, reason)
-    written = pool.map(_write, batch, to_pixels(drawn).cpu().numpy())
+    written = pool.map(_write, batch, to_pixels(fakes).cpu().numpy())
     return {target: problem for target, problem in zip(batch, written, strict=True) if problem}
 
 

@@ -2,7 +2,7 @@
 
 A bootstrap that draws with replacement repeats images, and repeated images lie: they have neighbours at distance 0,
 their pairs are no pairs of different images, and a covariance of fewer images is further from the truth, so that the
-Frechet distance of every resample lies above the score itself. Halves drawn *without* replacement repeat nothing. The
+Frechet distance of every resample lies above the score itself. Halves sampled *without* replacement repeat nothing. The
 mean of n/2 of n images varies around the mean of all with variance (2/n - 1/n) S^2 = S^2/n, which is just the variance
 of the mean of n fresh images, so the deviation over halves is the score's standard error with no further factor. Halves
 are biased by their smaller count; only their deviations from their own mean are used.

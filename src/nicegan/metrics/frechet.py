@@ -13,7 +13,7 @@ from torch import Tensor
 from nicegan.metrics.products import Features
 
 
-def frechet_distance(real: Features, drawn: Features) -> float:
+def frechet_distance(real: Features, fake: Features) -> float:
     """|m_r - m_d|^2 + tr(S_r + S_d - 2 (S_r S_d)^(1/2)), with means m and unbiased covariances S.
 
     With S = F'F, the eigenvalues of S_r S_d are the squared singular values of F_r F_d', so the trace of the root is
@@ -24,11 +24,11 @@ def frechet_distance(real: Features, drawn: Features) -> float:
     compare.
 
     Args:
-        real, drawn: features (n, d) and (m, d), n and m at least 2.
+        real, fake: features (n, d) and (m, d), n and m at least 2.
     """
-    real, drawn = real.double(), drawn.double()
-    shift = (real.mean(0) - drawn.mean(0)).square().sum()
-    a, b = _covariance_factor(real), _covariance_factor(drawn)
+    real, fake = real.double(), fake.double()
+    shift = (real.mean(0) - fake.mean(0)).square().sum()
+    a, b = _covariance_factor(real), _covariance_factor(fake)
     root_trace = torch.linalg.svdvals(a @ b.T).sum()
     return (shift + a.square().sum() + b.square().sum() - 2 * root_trace).item()
 

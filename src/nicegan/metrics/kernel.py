@@ -29,12 +29,12 @@ class KernelSubsets(NamedTuple):
 
 def kernel_distance(products: Products, num_features: int) -> float:
     """The distance on all images (a U-statistic: no image meets itself). Unbiased at any count; it may be below 0."""
-    real, drawn, cross = _kernels(products, num_features)
-    return (_mean_between(real) + _mean_between(drawn) - 2 * cross.mean()).item()
+    real, fake, cross = _kernels(products, num_features)
+    return (_mean_between(real) + _mean_between(fake) - 2 * cross.mean()).item()
 
 
 def kernel_subsets(products: Products, num_features: int, seed: int = 0) -> KernelSubsets:
-    """The published protocol: 50 subsets of min(1000, n, m) images of each set, drawn without replacement.
+    """The published protocol: 50 subsets of min(1000, n, m) images of each set, sampled without replacement.
 
     The deviation is that of the choice of subsets, not the score's uncertainty: it is 0 where a subset is a whole set.
     """
@@ -47,7 +47,7 @@ def kernel_subsets(products: Products, num_features: int, seed: int = 0) -> Kern
     values = []
     for _ in range(NUM_SUBSETS):
         part = kernels.part(*(torch.randperm(count, generator=random)[:size] for count in counts))
-        values.append(maximum_mean_discrepancy(part.real, part.cross, part.drawn))
+        values.append(maximum_mean_discrepancy(part.real, part.cross, part.fake))
     deviation, mean = torch.std_mean(torch.stack(values), correction=0)
     return KernelSubsets(mean.item(), deviation.item(), NUM_SUBSETS, size)
 

@@ -25,22 +25,22 @@ class Manifold(NamedTuple):
     precision: float
     """Drawn images that lie in the ball of any real one."""
     recall: float
-    """Real images that lie in the ball of any drawn one."""
+    """Real images that lie in the ball of any fake."""
     density: float
-    """Balls of real images that a drawn one lies in, over k: mean over drawn images."""
+    """Balls of real images that a fake lies in, over k: mean over fakes."""
     coverage: float
-    """Real images whose ball holds any drawn one."""
+    """Real images whose ball holds any fake."""
 
 
 def manifold(products: Products, k: int = NUM_NEIGHBOURS) -> Manifold:
     """The four shares; each set needs more than k images."""
-    size_real, size_drawn = products.real.diagonal(), products.drawn.diagonal()
-    between = size_real[:, None] + size_drawn - 2 * products.cross  # squared distances
+    size_real, size_fake = products.real.diagonal(), products.fake.diagonal()
+    between = size_real[:, None] + size_fake - 2 * products.cross  # squared distances
     in_real = between <= _reach(products.real, k)[:, None]
-    in_drawn = between <= _reach(products.drawn, k)
+    in_fake = between <= _reach(products.fake, k)
     return Manifold(
         precision=in_real.any(0).double().mean().item(),
-        recall=in_drawn.any(1).double().mean().item(),
+        recall=in_fake.any(1).double().mean().item(),
         density=in_real.double().sum(0).mean().item() / k,
         coverage=in_real.any(1).double().mean().item(),
     )

@@ -14,20 +14,18 @@ Features = Float[Tensor, "_ _"]  # one row an image
 
 
 class Products(NamedTuple):
-    """x.y within the real set (n, n), within the drawn set (m, m), and between them (n, m); float64."""
+    """x.y within the real set (n, n), within the set of fakes (m, m), and between them (n, m); float64."""
 
     real: Float[Tensor, "n n"]
-    drawn: Float[Tensor, "m m"]
+    fake: Float[Tensor, "m m"]
     cross: Float[Tensor, "n m"]
 
-    def part(self, real: Int[Tensor, " _"], drawn: Int[Tensor, " _"]) -> Products:
+    def part(self, real: Int[Tensor, " _"], fake: Int[Tensor, " _"]) -> Products:
         """The products of some images of each set, named by their rows."""
-        return Products(
-            self.real[real[:, None], real], self.drawn[drawn[:, None], drawn], self.cross[real[:, None], drawn]
-        )
+        return Products(self.real[real[:, None], real], self.fake[fake[:, None], fake], self.cross[real[:, None], fake])
 
 
-def inner_products(real: Features, drawn: Features) -> Products:
+def inner_products(real: Features, fake: Features) -> Products:
     """The inner products of features (n, d) and (m, d)."""
-    real, drawn = real.double(), drawn.double()
-    return Products(real @ real.T, drawn @ drawn.T, real @ drawn.T)
+    real, fake = real.double(), fake.double()
+    return Products(real @ real.T, fake @ fake.T, real @ fake.T)

@@ -21,20 +21,20 @@ NUM_DIRECTIONS = 256
 Images = Float[Tensor, "_ 3 _ _"]
 
 
-def sliced_wasserstein(drawn: Images, real: Images, seed: int = 0) -> float:
+def sliced_wasserstein(fake: Images, real: Images, seed: int = 0) -> float:
     """Mean over pyramid levels of the sliced Wasserstein distance between patches, times 1000.
 
-    Near 0 for equal sets (not 0: each set's patches are drawn anew).
+    Near 0 for equal sets (not 0: each set's patches are sampled anew).
 
     Both sets are normalised by the real set's mean and deviation (the source normalises each by its own), so that a
     wrong colour or contrast counts as well as a wrong texture.
 
     Args:
-        drawn, real: images in [-1, 1], of one size; the counts may differ.
+        fake, real: images in [-1, 1], of one size; the counts may differ.
         seed: of the patches and directions, so that a score can be repeated.
     """
     random = torch.Generator().manual_seed(seed)
-    levels = zip(laplacian_pyramid(drawn), laplacian_pyramid(real), strict=True)
+    levels = zip(laplacian_pyramid(fake), laplacian_pyramid(real), strict=True)
     distances = [_level_distance(a, b, random) for a, b in levels]
     return 1000 * sum(distances) / len(distances)
 
@@ -49,9 +49,9 @@ def laplacian_pyramid(images: Images) -> list[Images]:
     return [*levels, images]
 
 
-def _level_distance(drawn: Images, real: Images, random: torch.Generator) -> float:
-    number = min(MOST_PATCHES, PATCHES_PER_IMAGE * min(len(drawn), len(real)))
-    a, b = _patches(drawn, number, random), _patches(real, number, random)
+def _level_distance(fake: Images, real: Images, random: torch.Generator) -> float:
+    number = min(MOST_PATCHES, PATCHES_PER_IMAGE * min(len(fake), len(real)))
+    a, b = _patches(fake, number, random), _patches(real, number, random)
     deviation, mean = torch.std_mean(b, dim=(0, 1, 2), keepdim=True)
     a, b = (((patches - mean) / deviation.clamp_min(1e-8)).flatten(1) for patches in (a, b))
     directions = F.normalize(torch.randn(a.shape[1], NUM_DIRECTIONS, generator=random), dim=0)

@@ -91,13 +91,13 @@ def compared(config: RunConfig, models: dict[str, Path], machine: Machine) -> st
     return table(("", *map(" to ".join, OTHER.items())), cells) + paragraph(note)
 
 
-def _distance(drawn: Image, real: Image) -> Distance:
+def _distance(fake: Image, real: Image) -> Distance:
     """All rows of the table are halved alike, so that what they have in common drops out of differences."""
-    value = sliced_wasserstein(drawn, real)
-    if min(len(drawn), len(real)) < MIN_FOR_INTERVAL:
+    value = sliced_wasserstein(fake, real)
+    if min(len(fake), len(real)) < MIN_FOR_INTERVAL:
         return Distance(value, None)
-    parts = zip(halves(len(drawn), NUM_HALVES, 1), halves(len(real), NUM_HALVES, 0), strict=True)
-    values = [sliced_wasserstein(drawn[i], real[j]) for i, j in parts]
+    parts = zip(halves(len(fake), NUM_HALVES, 1), halves(len(real), NUM_HALVES, 0), strict=True)
+    values = [sliced_wasserstein(fake[i], real[j]) for i, j in parts]
     return Distance(value, torch.tensor(values, dtype=torch.float64))
 
 

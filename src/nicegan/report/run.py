@@ -15,7 +15,7 @@ from nicegan.run_config import RunConfig
 from nicegan.run_folder import Metrics, RunFolder
 
 REPORT_FILE = "report.html"
-FEW_POINTS = 30  # fewer are drawn as they are, more are smoothed
+FEW_POINTS = 30  # fewer are plotted as they are, more are smoothed
 
 
 def write_report(run: Path, first: Sequence[str] = (), analysis: Sequence[str] = ()) -> Path:
@@ -119,8 +119,8 @@ def panels(metrics: Metrics) -> dict[str, list[str]]:
 
 def curves(metrics: Metrics) -> str:
     """Return the panels of all phases and scores, over the steps."""
-    drawn = (figure(panel(metrics, title, names), f"{title}, by step") for title, names in panels(metrics).items())
-    return f"<div class=panels>{''.join(drawn)}</div>"
+    figures = (figure(panel(metrics, title, names), f"{title}, by step") for title, names in panels(metrics).items())
+    return f"<div class=panels>{''.join(figures)}</div>"
 
 
 def panel(metrics: Metrics, title: str, names: Sequence[str]) -> bytes:

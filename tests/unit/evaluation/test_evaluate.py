@@ -45,15 +45,15 @@ def test_folders_with_sources_and_a_rival(features: Path, tmp_path: Path) -> Non
     found = nicegan.evaluate(real, fake, features, source=source, against=rival, device="cpu")
     names = [(one.name, one.num_images) for one in found.candidates]
     assert names == [("no translation", 24), (str(fake), 24), (str(rival), 24)]
-    untranslated, drawn, worse = (one.scores for one in found.candidates)
-    assert set(drawn) == {"frechet", "kernel", "precision", "recall", "density", "coverage", "similarity"}
+    untranslated, of_fake, worse = (one.scores for one in found.candidates)
+    assert set(of_fake) == {"frechet", "kernel", "precision", "recall", "density", "coverage", "similarity"}
     assert "similarity" not in untranslated
-    assert worse["similarity"].value < drawn["similarity"].value
+    assert worse["similarity"].value < of_fake["similarity"].value
     assert found.paired
     for name, score in found.difference.items():
-        assert score.value == pytest.approx(drawn[name].value - worse[name].value)
+        assert score.value == pytest.approx(of_fake[name].value - worse[name].value)
     assert not found.difference["frechet"].holds_zero()
-    assert all(score.low is not None and score.high is not None for score in drawn.values())
+    assert all(score.low is not None and score.high is not None for score in of_fake.values())
     assert found == nicegan.evaluate(real, fake, features, source=source, against=rival, device="cpu")
     json.dumps(found.as_dict(), allow_nan=False)
 

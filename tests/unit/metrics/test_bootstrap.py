@@ -47,11 +47,11 @@ def test_intervals_hold_the_truth_nineteen_times_of_twenty() -> None:
     """Gaussians; for the kernel distance the true value, for the Frechet distance its mean at this count."""
     found = {"kernel": [], "frechet": []}
     for draw in range(NUM_DRAWS):
-        real, drawn = torch.randn(COUNT, WIDTH), torch.randn(COUNT, WIDTH) + SHIFT
-        choice = choose_halves(COUNT, COUNT, WIDTH, seed=draw, drawn_seed=draw + 1000)
+        real, fake = torch.randn(COUNT, WIDTH), torch.randn(COUNT, WIDTH) + SHIFT
+        choice = choose_halves(COUNT, COUNT, WIDTH, seed=draw, fake_seed=draw + 1000)
         assert choice is not None
-        fewer = choice._replace(real=choice.real[:NUM_HALVES], drawn=choice.drawn[:NUM_HALVES])
-        scores = measure(real, drawn, None, fewer).scores()
+        fewer = choice._replace(real=choice.real[:NUM_HALVES], fake=choice.fake[:NUM_HALVES])
+        scores = measure(real, fake, None, fewer).scores()
         for name, pairs in found.items():
             pairs.append((scores[name].value, scores[name].reach))
     fresh = [frechet_distance(torch.randn(COUNT, WIDTH), torch.randn(COUNT, WIDTH) + SHIFT) for _ in range(1000)]
@@ -67,9 +67,9 @@ def test_two_sets_of_one_law_are_not_told_apart_and_a_worse_one_is() -> None:
     apart = {"same": 0, "worse": 0}
     for draw in range(16):
         real, source = torch.randn(COUNT, WIDTH), torch.randn(COUNT, WIDTH)
-        choice = choose_halves(COUNT, COUNT, WIDTH, seed=draw, drawn_seed=draw + 1000)
+        choice = choose_halves(COUNT, COUNT, WIDTH, seed=draw, fake_seed=draw + 1000)
         assert choice is not None
-        fewer = choice._replace(real=choice.real[:NUM_HALVES], drawn=choice.drawn[:NUM_HALVES])
+        fewer = choice._replace(real=choice.real[:NUM_HALVES], fake=choice.fake[:NUM_HALVES])
         one, same, worse = (
             measure(real, source + SHIFT + 0.3 * torch.randn(COUNT, WIDTH) + more, None, fewer) for more in (0, 0, 0.3)
         )

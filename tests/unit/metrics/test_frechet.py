@@ -37,8 +37,6 @@ def test_a_set_is_at_distance_zero_from_itself_turned_or_not() -> None:
 @pytest.mark.parametrize(("counts", "width"), [((200, 150), 16), ((30, 50), 64), ((20, 300), 64)])
 def test_torchmetrics_agrees(counts: tuple[int, int], width: int) -> None:
     mixing = torch.randn(width, width, dtype=torch.float64)
-    real, drawn = (
-        torch.randn(count, width, dtype=torch.float64) @ mixing + shift for shift, count in enumerate(counts)
-    )
-    theirs = _compute_fid(real.mean(0), real.T.cov(), drawn.mean(0), drawn.T.cov())
-    assert frechet_distance(real, drawn) == pytest.approx(theirs.item(), rel=1e-5)
+    real, fake = (torch.randn(count, width, dtype=torch.float64) @ mixing + shift for shift, count in enumerate(counts))
+    theirs = _compute_fid(real.mean(0), real.T.cov(), fake.mean(0), fake.T.cov())
+    assert frechet_distance(real, fake) == pytest.approx(theirs.item(), rel=1e-5)

@@ -11,20 +11,20 @@ from nicegan.metrics.products import inner_products
 
 
 def test_torchmetrics_agrees_at_equal_counts() -> None:
-    real, drawn = torch.randn(30, 8, dtype=torch.float64), torch.randn(30, 8, dtype=torch.float64) * 2 + 1
-    ours = kernel_distance(inner_products(real, drawn), 8)
-    assert ours == pytest.approx(poly_mmd(real, drawn).item(), rel=1e-10)
+    real, fake = torch.randn(30, 8, dtype=torch.float64), torch.randn(30, 8, dtype=torch.float64) * 2 + 1
+    ours = kernel_distance(inner_products(real, fake), 8)
+    assert ours == pytest.approx(poly_mmd(real, fake).item(), rel=1e-10)
 
 
 def test_the_definition_at_unequal_counts() -> None:
-    real, drawn = torch.randn(5, 3, dtype=torch.float64), torch.randn(7, 3, dtype=torch.float64) + 1
+    real, fake = torch.randn(5, 3, dtype=torch.float64), torch.randn(7, 3, dtype=torch.float64) + 1
 
     def mean(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
         return sum(((x @ y).item() / 3 + 1) ** 3 for x, y in pairs) / len(pairs)
 
-    within = sum(mean(list(itertools.permutations(features, 2))) for features in (real, drawn))
-    expected = within - 2 * mean(list(itertools.product(real, drawn)))
-    assert kernel_distance(inner_products(real, drawn), 3) == pytest.approx(expected, rel=1e-10)
+    within = sum(mean(list(itertools.permutations(features, 2))) for features in (real, fake))
+    expected = within - 2 * mean(list(itertools.product(real, fake)))
+    assert kernel_distance(inner_products(real, fake), 3) == pytest.approx(expected, rel=1e-10)
 
 
 def true_distance(shift: float, width: int) -> float:
@@ -54,12 +54,12 @@ def test_it_is_unbiased() -> None:
 
 
 def test_subsets() -> None:
-    real, drawn = torch.randn(40, 8), torch.randn(60, 8) + 0.3
-    products = inner_products(real, drawn)
+    real, fake = torch.randn(40, 8), torch.randn(60, 8) + 0.3
+    products = inner_products(real, fake)
     found = kernel_subsets(products, 8, seed=1)
     assert (found.num_subsets, found.size) == (50, 40)
     assert found == kernel_subsets(products, 8, seed=1) != kernel_subsets(products, 8, seed=2)
     assert found.mean == pytest.approx(kernel_distance(products, 8), abs=4 * found.std / 50**0.5 + 1e-9)
-    whole = kernel_subsets(inner_products(real, drawn[:40]), 8)
-    assert whole.mean == pytest.approx(kernel_distance(inner_products(real, drawn[:40]), 8), rel=1e-9)
+    whole = kernel_subsets(inner_products(real, fake[:40]), 8)
+    assert whole.mean == pytest.approx(kernel_distance(inner_products(real, fake[:40]), 8), rel=1e-9)
     assert whole.std == pytest.approx(0, abs=1e-12)

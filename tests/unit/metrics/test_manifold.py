@@ -7,15 +7,15 @@ from nicegan.metrics.manifold import manifold
 from nicegan.metrics.products import inner_products
 
 
-def plainly(real: torch.Tensor, drawn: torch.Tensor, k: int) -> tuple[float, float, float, float]:
+def plainly(real: torch.Tensor, fake: torch.Tensor, k: int) -> tuple[float, float, float, float]:
     """Ball by ball."""
-    between = torch.cdist(real, drawn)
-    real_reach, drawn_reach = (torch.cdist(x, x).sort(1).values[:, k] for x in (real, drawn))
-    balls_over = [sum(between[i, j] <= real_reach[i] for i in range(len(real))) for j in range(len(drawn))]
+    between = torch.cdist(real, fake)
+    real_reach, drawn_reach = (torch.cdist(x, x).sort(1).values[:, k] for x in (real, fake))
+    balls_over = [sum(between[i, j] <= real_reach[i] for i in range(len(real))) for j in range(len(fake))]
     return (
-        sum(1.0 for balls in balls_over if balls) / len(drawn),
+        sum(1.0 for balls in balls_over if balls) / len(fake),
         sum(1.0 for i in range(len(real)) if any(between[i] <= drawn_reach)) / len(real),
-        float(sum(balls_over)) / k / len(drawn),
+        float(sum(balls_over)) / k / len(fake),
         sum(1.0 for i in range(len(real)) if between[i].min() <= real_reach[i]) / len(real),
     )
 
@@ -23,8 +23,8 @@ def plainly(real: torch.Tensor, drawn: torch.Tensor, k: int) -> tuple[float, flo
 @pytest.mark.parametrize(("counts", "k"), [((40, 40), 5), ((30, 50), 3), ((7, 6), 5)])
 def test_the_definitions(counts: tuple[int, int], k: int) -> None:
     real = torch.randn(counts[0], 6, dtype=torch.float64)
-    drawn = torch.randn(counts[1], 6, dtype=torch.float64) * 0.8 + 0.5
-    assert tuple(manifold(inner_products(real, drawn), k)) == pytest.approx(plainly(real, drawn, k))
+    fake = torch.randn(counts[1], 6, dtype=torch.float64) * 0.8 + 0.5
+    assert tuple(manifold(inner_products(real, fake), k)) == pytest.approx(plainly(real, fake, k))
 
 
 def test_equal_and_distant_sets() -> None:

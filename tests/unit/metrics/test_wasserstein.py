@@ -14,7 +14,7 @@ def noise(count: int = 16, seed: int = 0) -> torch.Tensor:
 
 def test_a_set_is_near_itself_and_nearer_than_a_changed_one() -> None:
     real = noise()
-    same, brighter, much_brighter = (sliced_wasserstein(drawn, real) for drawn in (real, real + 0.1, real + 0.4))
+    same, brighter, much_brighter = (sliced_wasserstein(fake, real) for fake in (real, real + 0.1, real + 0.4))
     assert same < brighter < much_brighter
     blurred = torch.nn.functional.avg_pool2d(real, 3, 1, 1)
     assert sliced_wasserstein(blurred, real) > 2 * same
