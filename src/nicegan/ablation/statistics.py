@@ -23,7 +23,7 @@ class Spread(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Of two means, with half the width of its 95 % interval; None where a side has one number and thus no spread."""
+    """The difference of two means, with half the width of its 95 % interval; None where a side has one number only."""
 
     value: float
     margin: float | None
@@ -47,7 +47,7 @@ class Difference(NamedTuple):
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Of one or more numbers."""
+    """Return mean and deviation of one or more numbers."""
     return Spread(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
 
 

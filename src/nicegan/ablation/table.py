@@ -47,11 +47,11 @@ class Row(NamedTuple):
         return spread(values) if values else None
 
     def best(self, score: str) -> Spread | None:
-        """Of the best checkpoints."""
+        """Return mean and deviation of the best checkpoints' scores."""
         return self.over_seeds(lambda run: run.scores[score].best if score in run.scores else None)
 
     def last(self, score: str) -> Spread | None:
-        """Of the last checkpoints."""
+        """Return mean and deviation of the last checkpoints' scores."""
         return self.over_seeds(lambda run: run.scores[score].last if score in run.scores else None)
 
     def speed(self) -> Spread | None:
@@ -90,7 +90,7 @@ class AblationTable(NamedTuple):
         return sorted({one.untranslated for one in runs if one.untranslated is not None})
 
     def difference(self, row: Row, score: str) -> Difference | None:
-        """Of a row's best score from the first row's; None for that row itself, and without results."""
+        """Return the difference of a row's best score from the first row's; None for that row, and without results."""
         here, first = row.best(score), self.rows[0].best(score)
         return None if here is None or first is None or row is self.rows[0] else difference(here, first)
 

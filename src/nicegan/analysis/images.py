@@ -10,7 +10,7 @@ import torch
 
 from nicegan.data.augment import to_network
 from nicegan.data.cache import open_images
-from nicegan.data.dataset import first_drawn
+from nicegan.data.dataset import first_samples
 from nicegan.data.folders import evenly_chosen, listing
 from nicegan.data.places import Dataset, Files, Place
 from nicegan.device import Machine
@@ -40,7 +40,7 @@ def chosen_images(dataset: Dataset, size: tuple[int, int], count: int) -> dict[D
 
 
 def _chosen(place: Place, size: tuple[int, int], count: int) -> DomainImages:
-    """Of files at equal distances, of tar shards the first ones."""
+    """Return images of one domain: files at equal distances, or the first ones of tar shards."""
     if isinstance(place, Files):
         store = open_images(evenly_chosen(place.paths, count), size)
         if store.broken:
@@ -49,8 +49,8 @@ def _chosen(place: Place, size: tuple[int, int], count: int) -> DomainImages:
             )
         pixels, names = store.pixels, store.names
     else:
-        drawn = first_drawn(place, count, size, skip_broken=False, progress=lambda done, count: None)
-        pixels, names = np.stack([one.pixels for one in drawn]), [str(one.sample) for one in drawn]
+        decoded = first_samples(place, count, size, skip_broken=False, progress=lambda done, count: None)
+        pixels, names = np.stack([one.pixels for one in decoded]), [str(one.sample) for one in decoded]
     return DomainImages(to_network(torch.from_numpy(np.array(pixels))), names)
 
 

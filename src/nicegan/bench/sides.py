@@ -69,7 +69,7 @@ def difference(config: RunConfig, precisions: tuple[str, str]) -> float:
 
 
 def reference_translation(config: RunConfig, device: str, file: Path) -> Side:
-    """The same by the reference, one image at a time as the published code does it."""
+    """Return the side of the reference's translation, one image at a time as the published code does it."""
     on_gpu = _prepare(device, config.num_threads)
     reference = _load(file).ReferenceTranslation(config.method.network.model_dump(), device)
     images = _noise(config, torch.device(device)).split(1)

@@ -53,7 +53,7 @@ class EvaluateArguments(Frozen):
     resize: Literal["paper", "clean", "none"] | None = None
     """How images come to 299x299 (none: the network's matter); paper for inception, none for other networks."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Of subsets and intervals."""
+    """Seed of subsets and intervals."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 ..."""
     json_file: Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")] = None

@@ -1,1 +1,1 @@
-"""Images: found, checked and decoded once, then drawn from as a pure function of the step."""
+"""Images: found, checked and decoded once, then sampled as a pure function of the step."""

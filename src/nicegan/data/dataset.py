@@ -13,7 +13,7 @@ import numpy as np
 from nicegan.data.cache import ImageStore, Pixels, Progress
 from nicegan.data.folders import SUFFIXES
 from nicegan.data.places import Tars
-from nicegan.data.sampler import WINDOW, image_drawn, window_order
+from nicegan.data.sampler import WINDOW, sampled_index, window_order
 from nicegan.data.shuffle_buffer import BrokenImage, Position, Window, WindowReader, decoded
 from nicegan.data.tar import Sample, contents
 from nicegan.errors import DataError
@@ -29,7 +29,7 @@ class Amount(NamedTuple):
 
 
 class Source(Protocol):
-    """The images of a domain. What is drawn is a function of the seed and the serial alone."""
+    """The images of a domain. What is sampled is a function of the seed and the serial alone."""
 
     @property
     def amount(self) -> Amount: ...
@@ -90,7 +90,7 @@ class CachedImages:
         pass
 
     def _images(self, seed: int, serials: range) -> list[int]:
-        return [image_drawn(seed, self._domain, serial, len(self._store.names)) for serial in serials]
+        return [sampled_index(seed, self._domain, serial, len(self._store.names)) for serial in serials]
 
 
 class Reading(NamedTuple):
@@ -114,7 +114,7 @@ class Course(NamedTuple):
         return (serial - self.first) % self.stride < self.num
 
 
-class Drawn(NamedTuple):
+class DecodedSample(NamedTuple):
     """An image, and the sample it is of."""
 
     sample: Sample
@@ -124,7 +124,7 @@ class Drawn(NamedTuple):
 class StreamedImages:
     """Images of tar shards, from windows of samples that a thread reads ahead, decoded by further threads.
 
-    It holds two windows: one that is drawn from, whose images are let go as they are drawn, and the next. Of each it
+    It holds two windows: one that is sampled from, whose images are let go as they are decoded, and the next. Of each it
     keeps the images that this process draws, each at most max(height * width * 3, LARGE_BYTES) bytes.
     """
 
@@ -134,9 +134,9 @@ class StreamedImages:
         self._ahead = ThreadPoolExecutor(1, "nicegan-read")
         self._decoders = ThreadPoolExecutor(min(MAX_DECODERS, os.cpu_count() or 1), "nicegan-decode")
         self._windows: dict[int, Future[Window]] = {}
-        self._images: dict[int, Future[Drawn]] = {}  # by serial: those of the next step, being decoded
+        self._images: dict[int, Future[DecodedSample]] = {}  # by serial: those of the next step, being decoded
         self._course: Course | None = None  # that the windows were read for
-        self._window = 0  # that was last drawn from
+        self._window = 0  # that was last sampled from
 
     @property
     def amount(self) -> Amount:
@@ -157,18 +157,18 @@ class StreamedImages:
         if course != self._course:
             self._forget()
             self._course = course
-        drawn = []
+        decoded = []
         for serial in serials:
             window = self._enter(course, serial)
-            drawn.append(self._images.pop(serial, None) or self._decode(course, serial, window))
+            decoded.append(self._images.pop(serial, None) or self._decode(course, serial, window))
         self._images.clear()
-        images = [image.result().pixels for image in drawn]
+        images = [image.result().pixels for image in decoded]
         self._decode_next(course, serials)
         return images
 
     def names(self, seed: int, serials: range) -> list[str]:
         windows = {number: self._look_up(number) for number in {serial // WINDOW for serial in serials}}
-        return [str(self._drawn(seed, serial, windows[serial // WINDOW]).sample) for serial in serials]
+        return [str(self._decoded(seed, serial, windows[serial // WINDOW]).sample) for serial in serials]
 
     def position(self) -> dict[str, int]:
         """Where the window begins that the last image came from."""
@@ -210,8 +210,8 @@ class StreamedImages:
             self._windows[number + 1] = self._read(course, number + 1, (number + 1) * WINDOW)
         return window
 
-    def _decode(self, course: Course, serial: int, window: Window) -> Future[Drawn]:
-        return self._decoders.submit(self._drawn, course.seed, serial, window)
+    def _decode(self, course: Course, serial: int, window: Window) -> Future[DecodedSample]:
+        return self._decoders.submit(self._decoded, course.seed, serial, window)
 
     def _decode_next(self, course: Course, serials: range) -> None:
         """Have the images of the next step decoded, as far as their windows are there."""
@@ -226,7 +226,7 @@ class StreamedImages:
         own = {order[k % WINDOW] for k in range(first, (number + 1) * WINDOW) if course.draws(k)}
         return self._ahead.submit(self._reader.read, number, own)
 
-    def _drawn(self, seed: int, serial: int, window: Window) -> Drawn:
+    def _decoded(self, seed: int, serial: int, window: Window) -> DecodedSample:
         """The image of a serial; if that is broken and to be skipped, the next of its window that is not."""
         number, turn = divmod(serial, WINDOW)
         order = window_order(seed, self._reading.domain, number)
@@ -234,7 +234,7 @@ class StreamedImages:
             if place in window.broken:
                 continue
             try:
-                return Drawn(window.samples[place], window.image(place, self._reading.size))
+                return DecodedSample(window.samples[place], window.image(place, self._reading.size))
             except BrokenImage as problem:
                 if not self._reading.skip_broken:
                     raise _unreadable(window.samples[place], problem) from None
@@ -263,21 +263,23 @@ class StreamedImages:
 
 
 def first_images(tars: Tars, count: int, size: tuple[int, int], *, skip_broken: bool, progress: Progress) -> Pixels:
-    """As `first_drawn`, the images alone: (n, *size, 3)."""
-    drawn = first_drawn(tars, count, size, skip_broken=skip_broken, progress=progress)
-    return np.stack([one.pixels for one in drawn])
+    """As `first_samples`, the images alone: (n, *size, 3)."""
+    decoded = first_samples(tars, count, size, skip_broken=skip_broken, progress=progress)
+    return np.stack([one.pixels for one in decoded])
 
 
-def first_drawn(tars: Tars, count: int, size: tuple[int, int], *, skip_broken: bool, progress: Progress) -> list[Drawn]:
+def first_samples(
+    tars: Tars, count: int, size: tuple[int, int], *, skip_broken: bool, progress: Progress
+) -> list[DecodedSample]:
     """The first `count` images of shards in the order of their names, or all if there are fewer.
 
     Raises:
         DataError: a shard cannot be read or none holds an image; or an image is broken, and not to be skipped.
     """
-    images: list[Drawn] = []
+    images: list[DecodedSample] = []
     for sample, content in itertools.islice(contents(tars.urls), WINDOW):
         try:
-            images.append(Drawn(sample, decoded(sample, content, size)))
+            images.append(DecodedSample(sample, decoded(sample, content, size)))
         except BrokenImage as problem:
             if not skip_broken:
                 raise _unreadable(sample, problem) from None

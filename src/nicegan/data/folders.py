@@ -162,7 +162,7 @@ def without_image_warnings() -> Iterator[None]:
 
 
 def ignore_image_warnings() -> None:
-    """The same from now on, for threads that read images as long as the process lives."""
+    """Silence warnings about images from now on, for threads that read images as long as the process lives."""
     warnings.filterwarnings("ignore", module="PIL")
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 

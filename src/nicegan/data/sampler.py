@@ -1,9 +1,9 @@
 """Which images, crops and flips a step sees: a pure function of (seed, step, rank), so a resumed run needs no loader.
 
-The k-th image ever drawn from a domain (serial k) is fixed by the seed. A step of W processes with n images each takes
-the next W*n serials, in order of rank, so any number of processes sees the same images.
+The k-th image ever sampled from a domain (serial k) is fixed by the seed. A step of W processes with n images each
+takes the next W*n serials, in order of rank, so any number of processes sees the same images.
 
-Decoded images are drawn in an order of their own each epoch. Tar shards can only be read one after the other: an epoch
+Decoded images have an order of their own in each epoch. Tar shards can only be read one after the other: an epoch
 permutes the shards, the samples of all epochs form one endless sequence, and each WINDOW of it is permuted in itself.
 """
 
@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# Consecutive samples of tar shards that are drawn in any order: more mix better, but all must be read before the first
-# is drawn. 1024 images of 286 px are 250 MB decoded and some 50 MB as JPEG.
+# Consecutive samples of tar shards that are taken in any order: more mix better, but all must be read before the first
+# is taken. 1024 images of 286 px are 250 MB decoded and some 50 MB as JPEG.
 WINDOW = 1024
 _ORDER, _CROP, _SHARDS, _WINDOW = 0, 1, 4, 5  # purposes of random numbers; with 2 * domain added, all differ
 
@@ -36,14 +36,14 @@ class Crop(NamedTuple):
     flip: bool
 
 
-def serials(drawn: int, share: Share, per_process: int) -> range:
-    """The serials that one process draws from each domain in a step before which `drawn` images were drawn by all."""
-    first = drawn + share.rank * per_process
+def serials(samples_seen: int, share: Share, per_process: int) -> range:
+    """Return the serials that one process takes of each domain in a step before which all have seen `samples_seen`."""
+    first = samples_seen + share.rank * per_process
     return range(first, first + per_process)
 
 
 def crop(seed: int, domain: int, serial: int, margin: int) -> Crop:
-    """The cut of the image that is drawn as number `serial`.
+    """The cut of the image that is sampled as number `serial`.
 
     Args:
         seed: of the run.
@@ -55,8 +55,8 @@ def crop(seed: int, domain: int, serial: int, margin: int) -> Crop:
     return Crop(top, left, bool(random.random() < 0.5))
 
 
-def image_drawn(seed: int, domain: int, serial: int, num_images: int) -> int:
-    """Which of `num_images` decoded images is drawn as number `serial`: every one once an epoch."""
+def sampled_index(seed: int, domain: int, serial: int, num_images: int) -> int:
+    """Which of `num_images` decoded images is sampled as number `serial`: every one once an epoch."""
     epoch, place = divmod(serial, num_images)
     return int(_order(seed, domain, epoch, num_images)[place])
 
@@ -73,7 +73,7 @@ def shard_order(seed: int, domain: int, epoch: int, num_shards: int) -> list[int
 
 @lru_cache(maxsize=8)
 def window_order(seed: int, domain: int, window: int) -> tuple[int, ...]:
-    """In which order the WINDOW samples of a window are drawn."""
+    """In which order the WINDOW samples of a window are sampled."""
     return tuple(_random(seed, domain, _WINDOW, window).permutation(WINDOW).tolist())
 
 

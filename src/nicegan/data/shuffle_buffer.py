@@ -42,7 +42,7 @@ class Found(NamedTuple):
 
 
 class Window(NamedTuple):
-    """WINDOW consecutive samples in the order of the shards, and the content of those that will be drawn.
+    """WINDOW consecutive samples in the order of the shards, and the content of those that will be sampled.
 
     `broken` are the places of images that turned out to be unreadable.
     """
@@ -162,5 +162,5 @@ class WindowReader:
         if len(content) <= max(height * width * 3, LARGE_BYTES):
             window.kept[place] = content
             return
-        with suppress(BrokenImage):  # it is read again when it is drawn, and then spoken of
+        with suppress(BrokenImage):  # it is read again when it is sampled, and then spoken of
             window.kept[place] = decoded(window.samples[place], content, self.size)

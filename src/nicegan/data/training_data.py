@@ -81,22 +81,22 @@ class TrainingData:
         """Images of each domain that one process draws in a step."""
         return self.config.batch_size * self.config.accumulate
 
-    def batch(self, drawn: int, device: torch.device, detour: int = 0) -> Batch:
+    def batch(self, samples_seen: int, device: torch.device, detour: int = 0) -> Batch:
         """The images of one step, cropped, flipped and scaled to [-1, 1]; each `detour` is another order.
 
         Raises:
             DataError: tar shards that cannot be read, or a broken image in one.
         """
-        seed, wanted, margin = self._seed(detour), self._serials(drawn), self.config.crop_margin
+        seed, wanted, margin = self._seed(detour), self._serials(samples_seen), self.config.crop_margin
         sides = (
             cropped(source.draw(seed, wanted), [crop(seed, domain, k, margin) for k in wanted], self.config.size)
             for domain, source in enumerate(self.sources)
         )
         return Batch(*(to_network(side.to(device, non_blocking=True)) for side in sides))
 
-    def names(self, drawn: int, detour: int = 0) -> dict[str, list[str]]:
-        """The files, or members of shards, that `batch` draws, by domain."""
-        wanted = self._serials(drawn)
+    def names(self, samples_seen: int, detour: int = 0) -> dict[str, list[str]]:
+        """The files, or members of shards, that `batch` takes, by domain."""
+        wanted = self._serials(samples_seen)
         return {name: source.names(self._seed(detour), wanted) for name, source in zip("AB", self.sources, strict=True)}
 
     def samples(self, device: torch.device) -> Batch:
@@ -121,7 +121,7 @@ class TrainingData:
         return {name: place for name, place in places if place}
 
     def restore(self, position: dict[str, Any]) -> None:
-        """Go on reading where `position` said; what is drawn is the same without it, but is found later.
+        """Go on reading where `position` said; what is sampled is the same without it, but is found later.
 
         Raises:
             DataError: the shards are others than they were.
@@ -135,8 +135,8 @@ class TrainingData:
         for source in self.sources:
             source.close()
 
-    def _serials(self, drawn: int) -> range:
-        return serials(drawn, self.share, self.per_process)
+    def _serials(self, samples_seen: int) -> range:
+        return serials(samples_seen, self.share, self.per_process)
 
     def _seed(self, detour: int) -> int:
         return (self.config.seed + detour * DETOUR) % 2**63

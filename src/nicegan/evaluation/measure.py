@@ -35,7 +35,7 @@ class Score(NamedTuple):
     reach: float | None = None
 
     def holds_zero(self) -> bool:
-        """Of a difference: whether nothing tells the two apart. True where there is no interval."""
+        """Return whether a difference is not significant. True where there is no interval."""
         return self.low is None or self.high is None or self.low <= 0 <= self.high
 
 

@@ -33,8 +33,8 @@ class Evaluation(NamedTuple):
     """Every candidate against one set of real images.
 
     The scores are frechet, kernel, precision, recall, density, coverage and, where there are sources, similarity
-    (SSIM). `difference` is the scores of the first set of fakes minus those of the second, where there are two; `paired` if
-    both are made of the same sources.
+    (SSIM). `difference` is the scores of the first set of fakes minus those of the second, where there are two;
+    `paired` if both are made of the same sources.
     """
 
     real: str
@@ -48,7 +48,7 @@ class Evaluation(NamedTuple):
     notes: list[str]
 
     def renamed(self, names: dict[str, str]) -> Evaluation:
-        """The same with other names for some candidates: old -> new."""
+        """Return this evaluation with other names for some candidates: old -> new."""
         return self._replace(candidates=[one._replace(name=names.get(one.name, one.name)) for one in self.candidates])
 
     def as_dict(self) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def apply_affine(x: Float[Tensor, "n c h w"], affine: Affine, *, rectify: bool) 
 
 
 class _Normalise(torch.autograd.Function):
-    """The same, saving nothing but x: the backward pass recomputes what it needs from the affine map."""
+    """The mixed normalisation, saving nothing but x: the backward pass recomputes what it needs from the affine map."""
 
     @staticmethod
     def forward(  # noqa: PLR0913
@@ -125,7 +125,7 @@ class _Normalise(torch.autograd.Function):
 
 
 class _NormaliseOnGPU(torch.autograd.Function):
-    """The same by the kernels: `result` and `affine` are what they returned for x."""
+    """The mixed normalisation by the Triton kernels: `result` and `affine` are what they returned for x."""
 
     @staticmethod
     def forward(  # noqa: PLR0913

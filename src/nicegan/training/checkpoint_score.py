@@ -66,7 +66,7 @@ class CheckpointScore:
 
 
 class FeatureScore(CheckpointScore):
-    """The same by a distance between features.
+    """The distance of translated from real images between their features, mean of both directions.
 
     Args:
         kind: "kernel" or "frechet".

@@ -15,7 +15,7 @@ from nicegan.data.sampler import (
     Crop,
     Share,
     crop,
-    image_drawn,
+    sampled_index,
     serials,
     shard_order,
     window_order,
@@ -34,7 +34,7 @@ def at(step: int, share: Share = Share(), **changes: int) -> list[Pick]:  # noqa
     of = {"seed": 3, "domain": 0, "num_images": 10, "batch_size": 2, "margin": 8} | changes
     return [
         Pick(
-            image_drawn(of["seed"], of["domain"], serial, of["num_images"]),
+            sampled_index(of["seed"], of["domain"], serial, of["num_images"]),
             *crop(of["seed"], of["domain"], serial, of["margin"]),
         )
         for serial in serials(step * of["batch_size"] * share.num_ranks, share, of["batch_size"])
