@@ -124,7 +124,7 @@ class DecodedSample(NamedTuple):
 class StreamedImages:
     """Images of tar shards, from windows of samples that a thread reads ahead, decoded by further threads.
 
-    It holds two windows: one that is sampled from, whose images are let go as they are decoded, and the next. Of each it
+    It holds two windows: the current one, whose images are let go as they are taken, and the next. Of each it
     keeps the images that this process draws, each at most max(height * width * 3, LARGE_BYTES) bytes.
     """
 
