@@ -159,13 +159,13 @@ def markdown(table: AblationTable) -> str:
         ]
         rows.append([*before, *after, "", "", ""])
     lines = ["| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *rows)]
-    said = [f"* {line}" for line in (*table.facts, *verdicts(table), *table.notes)]
+    said = [f"* {line}" for line in (*table.facts, *conclusions(table), *table.notes)]
     left_out = [f"* Left out: {name}: {reason}" for name, reason in table.grid.left_out]
     title = f"# Ablation of {', '.join(table.grid.switches)}"
     return "\n".join([title, "", *lines, "", *said, *left_out, "", "![Scores by setting](figure.png)", ""])
 
 
-def verdicts(table: AblationTable) -> list[str]:
+def conclusions(table: AblationTable) -> list[str]:
     """In words, how to read the numbers, and which differences are more than the spread over seeds."""
     lines = [
         "Scores: mean ± standard deviation over seeds, less is better. The best is the smallest of a run's scored "

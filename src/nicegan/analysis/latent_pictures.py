@@ -20,7 +20,7 @@ from nicegan.sheets import Group, draw_sheet, stacked
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS = {"A": "#0072b2", "B": "#d55e00"}  # told apart by colour-blind people (Okabe and Ito)
+COLOURS = {"A": "#0072b2", "B": "#d55e00"}  # for colour-blind people too (Okabe and Ito)
 MARKERS = {"A": "o", "B": "^"}
 PANEL_INCHES = 4.6
 TITLE_WIDTH = 52  # characters

@@ -41,7 +41,7 @@ def difference_rows(found: Evaluation) -> Iterator[list[str]]:
     yield ["", f"{first} minus {second}", how]
     for name in NAMES:
         if difference := found.difference.get(name):
-            yield [_label(name, found), _cell(name, difference), _verdict(name, difference)]
+            yield [_label(name, found), _cell(name, difference), _significance(name, difference)]
 
 
 def below(found: Evaluation) -> list[str]:
@@ -69,9 +69,9 @@ def _cell(name: str, score: Score | None) -> str:
     return value if score.reach is None else f"{value} ± {factor * score.reach:.{digits}f}"
 
 
-def _verdict(name: str, difference: Score) -> str:
+def _significance(name: str, difference: Score) -> str:
     if difference.holds_zero():
-        return "not told apart"
+        return "not significant"
     if name == "similarity":
         return "keeps more" if difference.value > 0 else "keeps less"
     return "better" if (difference.value < 0) == (name in LESS_IS_BETTER) else "worse"

@@ -1,4 +1,4 @@
-"""The best and the last checkpoint of a run as models, and whether a score can tell them apart."""
+"""The best and the last checkpoint of a run as models, and whether their difference is significant."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from nicegan.training.samples import translated
 
 CHOSEN = (
     "The best checkpoint was chosen by its score on test images, so on these it looks better than on others; a last "
-    "checkpoint that is not told apart from it is as good, for all that is known."
+    "checkpoint whose difference from it is not significant may be as good."
 )
 NUM_HALVES = 20  # an interval's width is then known to a sixth
 
@@ -80,14 +80,14 @@ def compared(config: RunConfig, models: dict[str, Path], machine: Machine) -> st
             for source, target in OTHER.items()
         ]
     cells = [[name, *(distance.text() for distance in distances)] for name, distances in rows.items()]
-    told = "" if len(rows) < 3 else " " + _told_apart(*list(rows.values())[-2:])
+    note_on_last = "" if len(rows) < 3 else " " + _significance(*list(rows.values())[-2:])
     counts = " and ".join(f"{len(images)} images of {domain}" for domain, images in real.items())
     intervals = "95 % intervals for other images, as many of them; they say nothing of other seeds"
     if min(map(len, real.values())) < MIN_FOR_INTERVAL:
         intervals = f"too few for intervals, which take {MIN_FOR_INTERVAL} of each"
-    elif told:
-        told += f" {CHOSEN}"
-    note = f"Sliced Wasserstein distances, less is better, on {counts}: {intervals}.{told}"
+    elif note_on_last:
+        note_on_last += f" {CHOSEN}"
+    note = f"Sliced Wasserstein distances, less is better, on {counts}: {intervals}.{note_on_last}"
     return table(("", *map(" to ".join, OTHER.items())), cells) + paragraph(note)
 
 
@@ -101,15 +101,15 @@ def _distance(fake: Image, real: Image) -> Distance:
     return Distance(value, torch.tensor(values, dtype=torch.float64))
 
 
-def _told_apart(best: Sequence[Distance], last: Sequence[Distance]) -> str:
+def _significance(best: Sequence[Distance], last: Sequence[Distance]) -> str:
     """Whether the last checkpoint differs from the best one by more than chance, in each direction."""
-    verdicts = []
+    differences = []
     for direction, one, other in zip(map(" to ".join, OTHER.items()), best, last, strict=True):
         difference = other.value - one.value
         if one.of_halves is None or other.of_halves is None:
-            verdicts.append(f"{direction} {difference:+.1f} (too few images to tell)")
+            differences.append(f"{direction} {difference:+.1f} (too few images to tell)")
             continue
         reach = interval(difference, other.of_halves - one.of_halves).reach
-        verdict = "not told apart" if abs(difference) <= reach else "worse" if difference > 0 else "better"
-        verdicts.append(f"{direction} {difference:+.1f} ± {reach:.1f} ({verdict})")
-    return f"The last minus the best: {', '.join(verdicts)}."
+        said = "not significant" if abs(difference) <= reach else "worse" if difference > 0 else "better"
+        differences.append(f"{direction} {difference:+.1f} ± {reach:.1f} ({said})")
+    return f"The last minus the best: {', '.join(differences)}."

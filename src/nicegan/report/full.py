@@ -86,7 +86,7 @@ def _made(parts: dict[str, Callable[[], str]], console: Console | None) -> Itera
 
 
 def scores(config: RunConfig, models: dict[str, Path], machine: Machine, features: str, watch: Watch) -> str:
-    """The best and the last checkpoint on features, with intervals, and whether they can be told apart."""
+    """The best and the last checkpoint on features, with intervals, and whether their difference is significant."""
     if config.data is None:
         raise ConfigError("scores on features need a dataset folder with testA and testB")
     best, *last = models.values()

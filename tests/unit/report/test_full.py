@@ -16,7 +16,7 @@ from tests.feature_networks import write_network
 from nicegan.errors import ConfigError
 from nicegan.model_file import load_model
 from nicegan.report import full as report_module
-from nicegan.report.checkpoints import Distance, _told_apart, standing_checkpoints
+from nicegan.report.checkpoints import Distance, _significance, standing_checkpoints
 from nicegan.report.full import report
 from nicegan.report.run import refresh_report, write_report
 from nicegan.run_config import RunConfig
@@ -129,11 +129,11 @@ def test_a_run_without_a_model_is_refused(tiny_run: RunConfig, tmp_path: Path) -
         report_module.report(tmp_path / "run")
 
 
-def test_a_difference_within_its_interval_is_not_told_apart() -> None:
+def test_a_difference_within_its_interval_is_not_significant() -> None:
     spread = torch.tensor([0.0, 2.0, 4.0], dtype=torch.float64)
     best = (Distance(10, spread), Distance(10, spread))
     moved = (Distance(11, spread + torch.tensor([0.0, 1.0, 2.0])), Distance(11, spread + 1 + 0 * spread))
     assert Distance(10, None).text() == "10.0"
-    told = _told_apart(best, moved)
-    assert "A to B +1.0 ± 2.0 (not told apart)" in told, "the difference varies by 1 from half to half"
+    told = _significance(best, moved)
+    assert "A to B +1.0 ± 2.0 (not significant)" in told, "the difference varies by 1 from half to half"
     assert "B to A +1.0 ± 0.0 (worse)" in told

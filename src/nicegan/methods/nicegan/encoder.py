@@ -22,7 +22,7 @@ class DownLayer(SpectralConv2d):
 
 
 class Encoder(nn.Module):
-    """image -> latent. `cam` weighs the channels for the attention; as the classifier C0 it belongs to the verdict.
+    """image -> latent. `cam` weighs the channels for the attention; as the head C0 it belongs to the discriminator.
 
     Args:
         base_channels: channels after the first layer; each further layer doubles them.
