@@ -2,7 +2,9 @@
 
 import inspect
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +130,29 @@ def test_three_steps_and_three_equal_six(
         stepper(batch)
     remembers = bool(first.method.process_state())
     assert same(whole, second) == (not forget or not remembers)
+
+
+@pytest.mark.skipif("NICEGAN_THOROUGH" not in os.environ, reason="takes minutes: set NICEGAN_THOROUGH")
+def test_two_processes_go_on_as_if_never_stopped(run_config: RunConfig, tmp_path: Path) -> None:
+    """Each process with what it alone remembers."""
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    RunFolder(whole).claim(run_config.model_copy(update={"num_threads": 1}), {"machine": "test"})
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    train = [*torchrun, "-m", "nicegan", "train", "--resume"]
+    subprocess.run([*train, str(whole)], check=True, capture_output=True, timeout=300)
+    shutil.copytree(whole, cut)
+    shutil.rmtree(cut / "checkpoints/000000006")
+    for pointer in ("latest", "best"):
+        (cut / pointer).unlink()
+    subprocess.run([*train, str(cut)], check=True, capture_output=True, timeout=300)
+    last = [path / "checkpoints/000000006" for path in (whole, cut)]
+    weights = [load_file(path / "weights.safetensors") for path in last]
+    assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
+    remembered = [torch.load(path / "state.pt", weights_only=True)["processes"] for path in last]
+    assert len(remembered[0]) == len(remembered[1]) == 2
+    for one, other in zip(*remembered, strict=True):
+        assert one.keys() == other.keys()
+        assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
 def test_averaged_weights_are_the_closed_formula(run_config: RunConfig, size: tuple[int, int]) -> None:
