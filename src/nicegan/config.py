@@ -82,21 +82,24 @@ class SizeRule(NamedTuple):
         multiple: both sides are multiples of it.
         smallest: of either side, in pixels.
         exact: the only height and width there is, if there is only one.
-        way_out: what else would help: "network.depth 6 takes sides from 48 on".
+        way_out: what helps where no setting does: "use --resize".
+        shallower: settings that take smaller sides, with their smallest: (("network.depth 6", 48), ...).
     """
 
     multiple: int
     smallest: int
     exact: Size | None = None
-    way_out: str = ""
+    way_out: str = "use larger images"
+    shallower: tuple[tuple[str, int], ...] = ()
 
     def problem(self, size: Size) -> str | None:
         """Return why images of `size` cannot be taken, and the way out; None if they can."""
         text = as_size(size)
         if self.exact and size != self.exact:
-            return f"{text} does not fit: these networks take {as_size(self.exact)} only{self._further()}"
+            return f"{text} does not fit: these networks take {as_size(self.exact)} only; {self.way_out}"
         if min(size) < self.smallest:
-            return f"{text} is too small (smallest side: {self.smallest}){self._further()}"
+            fits = [f"{setting} takes sides from {side} on" for setting, side in self.shallower if side <= min(size)]
+            return f"{text} is too small (smallest side: {self.smallest}); {fits[0] if fits else self.way_out}"
         if any(side % self.multiple for side in size):
             return f"{text}: sides must be multiples of {self.multiple}; {as_size(self.padded(size))} would do"
         return None
@@ -105,9 +108,6 @@ class SizeRule(NamedTuple):
         """Return the smallest size that can be taken and is at least `size`."""
         height, width = (max(next_multiple(side, self.multiple), self.smallest) for side in size)
         return height, width
-
-    def _further(self) -> str:
-        return f"; {self.way_out}" if self.way_out else ""
 
 
 def next_multiple(side: int, divisor: int) -> int:

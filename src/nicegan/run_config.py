@@ -101,8 +101,11 @@ class RunConfig(Frozen):
         rest = {name: value for name, value in content.items() if name not in METHOD_GROUPS}
         groups = {name: content[name] for name in METHOD_GROUPS if name in content}
         method = rest.get("method", DEFAULT_METHOD)
-        settings = method.model_dump() if isinstance(method, MethodConfig) else dict(method)
-        return {**rest, "method": {**settings, **groups}}
+        if isinstance(method, MethodConfig):
+            method = method.model_dump()
+        if not isinstance(method, dict):  # pydantic names the mistake
+            return rest
+        return {**rest, "method": {**method, **groups}}
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

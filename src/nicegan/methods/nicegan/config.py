@@ -97,19 +97,19 @@ class NiceGAN(MethodConfig):
     def training_sizes(self) -> SizeRule:
         network = self.network
         smallest = geometry.smallest_side(network.depth, network.shared_layers, network.classifiers)
-        shallower = {
-            depth: geometry.smallest_side(depth, network.shared_layers, network.classifiers)
-            for depth in range(network.depth - 1, geometry.smallest_depth(network.shared_layers) - 1, -1)
-        }
-        fits = [f"network.depth {depth} takes sides from {side} on" for depth, side in shallower.items()]
-        way_out = ", ".join(fits) or "use larger images or fewer network.classifiers"
-        return SizeRule(1 << network.shared_layers, smallest, way_out=way_out)
+        depths = range(network.depth - 1, geometry.smallest_depth(network.shared_layers) - 1, -1)
+        shallower = [
+            (f"network.depth {depth}", geometry.smallest_side(depth, network.shared_layers, network.classifiers))
+            for depth in depths
+        ]
+        way_out = "use larger images or fewer network.classifiers"
+        return SizeRule(1 << network.shared_layers, smallest, way_out=way_out, shallower=tuple(shallower))
 
     def translation_sizes(self, trained_at: Size) -> SizeRule:
         unit = 1 << self.network.shared_layers
         exact = trained_at if self.network.summary == "flat" else None
         smallest = max(SMALLEST_TRANSLATED, geometry.SMALLEST_LATENT_SIDE * unit)
-        return SizeRule(unit, smallest, exact, "use --resize" if exact else "")
+        return SizeRule(unit, smallest, exact, "use --resize" if exact else "use larger images")
 
     def canonical(self) -> Self:
         """Name an attention that no loss reaches "none": the builder leaves it out."""

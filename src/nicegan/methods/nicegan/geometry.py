@@ -27,25 +27,3 @@ def smallest_side(depth: int, shared_layers: int, heads: Sequence[str]) -> int:
 def smallest_depth(shared_layers: int) -> int:
     """The shallowest discriminator whose local head still follows the encoder."""
     return shared_layers + 4
-
-
-def fitting_depth(side: int, depth: int, shared_layers: int, heads: Sequence[str]) -> int | None:
-    """The deepest discriminator, up to `depth`, that takes images of this side; None if there is none."""
-    depths = range(depth, smallest_depth(shared_layers) - 1, -1)
-    return next((fit for fit in depths if smallest_side(fit, shared_layers, heads) <= side), None)
-
-
-def next_multiple(size: int, divisor: int) -> int:
-    """The smallest multiple of `divisor` that is at least `size`."""
-    return -(-size // divisor) * divisor
-
-
-def too_small(height: int, width: int, depth: int, shared_layers: int, heads: Sequence[str]) -> str | None:
-    """Why images of this size are too small for this discriminator and what would fit; None if they are not."""
-    smallest = smallest_side(depth, shared_layers, heads)
-    side = min(height, width)
-    if side >= smallest:
-        return None
-    fit = fitting_depth(side, depth, shared_layers, heads)
-    way_out = f"use depth {fit}" if fit else "use larger images or fewer classifiers"
-    return f"{height}x{width} is too small for a discriminator of depth {depth} (smallest side: {smallest}); {way_out}"
