@@ -152,7 +152,9 @@ def test_a_model_of_another_method_is_not_taken_for_ours(model: Path) -> None:
             load_model(path)
 
 
-@pytest.mark.parametrize("damage", [lambda t: t.mul(torch.nan), lambda t: t.int(), lambda t: t.bool()], ids=str)
+@pytest.mark.parametrize(
+    "damage", [lambda t: t.mul(torch.nan), lambda t: t.int(), lambda t: t.bool()], ids=["NaN", "integers", "booleans"]
+)
 def test_numbers_that_are_none_are_refused(model: Path, damage: Callable[[torch.Tensor], torch.Tensor]) -> None:
     header = {**HEADER, "card": read_spec(model).model_dump_json()}
     tensors = load_file(model)
