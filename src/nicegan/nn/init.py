@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+Scheme = Callable[[nn.Module], None]
 WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
