@@ -227,6 +227,9 @@ def first_mistake(problem: Exception) -> str:
         if names[:1] == ["method"]:  # in a run's settings a method's own are called network.blocks, not method.name....
             names = names[2:]
         text, name = wrong["msg"].removeprefix("Value error, "), ".".join(names)
+        if wrong["type"] == "union_tag_invalid":  # of the methods
+            context = wrong.get("ctx", {})
+            return f"there is no method {context.get('tag')!r} here; there is {context.get('expected_tags')}"
         if name and wrong["type"] != "value_error":  # our own checks name what they speak of
             text = f"{name}: {text}"
     return " ".join(text.split())

@@ -367,3 +367,14 @@ def test_a_methods_name_is_known_in_its_folder_and_one_line_of_the_registry() ->
             assert inside or not words.search(path.read_text()), path
     forks = re.compile(r"\bif [a-z_.]*name == \"(" + "|".join(METHODS) + r")\"")
     assert not [path for path in source.rglob("*.py") if forks.search(path.read_text())]
+
+
+def test_a_run_of_a_method_that_is_not_here_is_one_line(run_config: RunConfig, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.claim(run_config, {})
+    content = json.loads(folder.config.read_text())
+    content["config"]["method"]["name"] = "longgone"
+    folder.config.write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match=r"there is no method 'longgone' here; there is 'nicegan', .*") as caught:
+        read_arguments(["--resume", str(folder.root)])
+    assert "\n" not in str(caught.value)

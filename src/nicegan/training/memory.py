@@ -72,9 +72,9 @@ def predict(config: RunConfig, machine: Machine) -> Need:
     with FakeTensorMode(), torch.device(machine.device):
         method = config.method.build(config.size)
         images = Batch(*(torch.empty(config.batch_size, 3, *config.size) for _ in "ab"))
-        lasting = _lasting(method)
         fakes: Fakes = {}
         peaks = [_passing(phase, images, fakes, machine) for phase in method.phases]
+        lasting = _lasting(method)  # with what the phases have begun to remember
     if machine.device.type == "cpu":
         lasting += process_bytes()
     return Need(lasting, max(peaks))
@@ -127,7 +127,8 @@ def _generous(config: RunConfig, machine: Machine) -> int:
         method = config.method.build(config.size)
         images = Batch(*(torch.empty(config.batch_size, 3, *config.size) for _ in "ab"))
     own = process_bytes() if machine.device.type == "cpu" else 0
-    return 2**29 + own + 2 * _lasting(method) + 2 * _outputs(method, images)
+    outputs = _outputs(method, images)
+    return 2**29 + own + 2 * outputs + 2 * _lasting(method)  # in this order: with what the phases remember
 
 
 def _outputs(method: Method, images: Batch) -> int:

@@ -1,10 +1,16 @@
 """The image pool against the published rule, written out with a list."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
+from nicegan.device import Machine
+from nicegan.methods.cyclegan.config import CycleGAN
 from nicegan.methods.cyclegan.pool import ImagePool
+from nicegan.run_config import RunConfig
+from nicegan.training.memory import predict
 
 
 class PlainPool:
@@ -59,3 +65,13 @@ def test_a_saved_pool_does_not_change_with_the_next_query() -> None:
     saved = pool.state_dict()
     pool.query(torch.ones(1, 3, 2, 2), torch.ones(1, 2) * 0.9)
     assert saved["images"].sum() == 0
+
+
+def test_the_pools_are_in_the_predicted_memory(tmp_path: Path) -> None:
+    def lasting(pool_size: int) -> int:
+        network = CycleGAN.tiny().network.model_copy(update={"pool_size": pool_size})
+        config = RunConfig(data=tmp_path, method=CycleGAN(network=network), image_size=64)
+        return predict(config, Machine(torch.device("cpu"), "float32")).lasting
+
+    grown = lasting(1000) - lasting(1)
+    assert grown == pytest.approx(2 * 999 * 3 * 64 * 64 * 4, rel=0.05)
