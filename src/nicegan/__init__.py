@@ -1,4 +1,4 @@
-"""nicegan: unpaired image-to-image translation with NICE-GAN.
+"""nicegan: unpaired image-to-image translation, with NICE-GAN and the methods beside it.
 
 translator = nicegan.load("runs/cats")
 dog = translator.translate(PIL.Image.open("cat.jpg"), to="B")

@@ -230,6 +230,8 @@ def first_mistake(problem: Exception) -> str:
         if wrong["type"] == "union_tag_invalid":  # of the methods
             context = wrong.get("ctx", {})
             return f"there is no method {context.get('tag')!r} here; there is {context.get('expected_tags')}"
+        if wrong["type"] in ("union_tag_not_found", "model_attributes_type") and names == []:
+            return "method: give its settings with its name, {'name': ..., 'network': {...}}"
         if name and wrong["type"] != "value_error":  # our own checks name what they speak of
             text = f"{name}: {text}"
     return " ".join(text.split())

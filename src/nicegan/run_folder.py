@@ -90,7 +90,9 @@ class RunFolder:
         description = {"format_version": FORMAT_VERSION, "config": config.model_dump(mode="json"), **origin}
         if self.config.is_file():
             before = self.read_description()
-            description = {**before, "config": description["config"], "resumed": [*before.get("resumed", []), origin]}
+            resumed = [*before.get("resumed", []), origin]
+            new = {"format_version": FORMAT_VERSION, "config": description["config"], "resumed": resumed}
+            description = {**before, **new}
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             self.hold()

@@ -40,6 +40,7 @@ def test_an_old_run_goes_on_as_it_would_have(old_run: Path) -> None:
     config = RunFolder(old_run).read_config().model_copy(update={"steps": 6})
     outcome = nicegan.train(config, old_run, Console(quiet=True))
     assert outcome.step == 6
+    assert json.loads((old_run / "config.json").read_text())["format_version"] == 2
     weights = load_file(old_run / "checkpoints/000000006/weights.safetensors")
     assert weights.keys() == EXPECTED["norms_after_resume_to_6"].keys()
     for name, wanted in EXPECTED["norms_after_resume_to_6"].items():

@@ -28,6 +28,7 @@ from nicegan.recipes import RECIPES
 from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
 from nicegan.shapes import Batch, DomainName
+from nicegan.training import memory
 from nicegan.training.ema import ema_weight
 from nicegan.training.state import TrainingState, load_state, new_state, save_state
 from nicegan.training.step import Stepper
@@ -378,3 +379,22 @@ def test_a_run_of_a_method_that_is_not_here_is_one_line(run_config: RunConfig, t
     with pytest.raises(ConfigError, match=r"there is no method 'longgone' here; there is 'nicegan', .*") as caught:
         read_arguments(["--resume", str(folder.root)])
     assert "\n" not in str(caught.value)
+
+
+def test_a_shortage_of_memory_is_said_before_the_first_step(
+    run_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert memory.shortage(run_config, CPU) is None
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 2**20)
+    assert "training will need about" in (memory.shortage(run_config, CPU) or "")
+
+
+def test_changes_from_python_keep_the_recipes_other_settings(tiny: MethodConfig) -> None:
+    name = list(tiny.recipes())[-1]
+    preset = RECIPES[name].method
+    group = {"schedule": "constant"}
+    changed = nicegan.recipe(name, optimizer=group, network={"base_channels": 8}).method
+    assert changed.optimizer == preset.optimizer.model_copy(update=group)
+    assert changed.network == preset.network.model_copy(update={"base_channels": 8})
+    published = type(tiny).model_validate({}).optimizer
+    assert type(tiny).model_validate({"optimizer": {}}).optimizer == published

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nicegan.errors import CheckpointError
 from nicegan.export.published import import_published, read_published
 from nicegan.inference.translator import load
 from nicegan.methods.base import Fakes, Method, total
@@ -114,3 +115,22 @@ def test_an_imported_checkpoint_translates(golden: Golden, tmp_path: Path) -> No
     assert spec.method.title == "CycleGAN"
     translated = load(tmp_path / "model.safetensors", "cpu").translate(golden.expected["real_A"], "B")
     assert (translated - golden.expected["eval/A2B"]).abs().max() < OUTPUT_TOLERANCE
+
+
+def test_running_statistics_of_old_files_are_passed_over_and_damage_is_not(golden: Golden, tmp_path: Path) -> None:
+    files = sorted(golden.folder.glob("*.pth"))
+    for file in files:
+        state = torch.load(file, weights_only=True)
+        state |= {"model.2.running_mean": torch.zeros(6), "model.2.num_batches_tracked": torch.tensor(3)}
+        torch.save(state, tmp_path / file.name)
+    assert read_published(tmp_path).config == read_published(golden.folder).config
+    damaged = tmp_path / files[-1].name
+    state = torch.load(damaged, weights_only=True)
+    state["model.26.weight"][0] = float("nan")
+    torch.save(state, damaged)
+    with pytest.raises(CheckpointError, match="holds something else than finite numbers"):
+        read_published(tmp_path)
+    for file in tmp_path.glob("*.pth"):
+        file.rename(tmp_path / "latest_net_G.pth")
+    with pytest.raises(CheckpointError, match="one direction only"):
+        read_published(tmp_path)

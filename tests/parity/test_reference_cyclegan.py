@@ -5,7 +5,6 @@ from pathlib import Path
 import torch
 from benchmarks.reference_cyclegan import ReferenceStep
 
-from nicegan.config import OptimizerConfig
 from nicegan.device import Machine
 from nicegan.methods.cyclegan.config import CycleGAN, CycleGANNetwork
 from nicegan.methods.cyclegan.published import renamed
@@ -19,8 +18,7 @@ NETWORK = CycleGANNetwork(base_channels=4, blocks=2, discriminator_channels=4, p
 
 def test_one_step_moves_the_weights_as_ours_does(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    method = CycleGAN(network=NETWORK, optimizer=OptimizerConfig(learning_rate=2e-4, weight_decay=0.0))
-    config = RunConfig(data=tmp_path, method=method, image_size=32, device="cpu")
+    config = RunConfig(data=tmp_path, method=CycleGAN(network=NETWORK), image_size=32, device="cpu")
     state = new_state(config, torch.device("cpu"))
     reference = ReferenceStep(NETWORK.model_dump())
     pairs = {}

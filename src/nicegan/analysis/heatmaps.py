@@ -29,6 +29,7 @@ from nicegan.data.augment import to_pixels
 from nicegan.data.cache import Progress
 from nicegan.data.places import Dataset
 from nicegan.device import Machine
+from nicegan.errors import CheckpointError
 from nicegan.methods.base import HasHeatmap
 from nicegan.model_file import Model
 from nicegan.nn.heat import to_unit_range
@@ -85,6 +86,11 @@ def draw_heatmaps(
     images = chosen_images(dataset, model.spec.image_size, count)
     checkpoint = best_or_latest(path)
     discriminators = load_discriminators(path, checkpoint, machine) if checkpoint else {}
+    if not discriminators and not isinstance(model.networks, HasHeatmap):
+        raise CheckpointError(
+            f"{path} shows nothing: {model.spec.method.title} has no attention, and a model file no discriminators: "
+            "name the run folder"
+        )
     total, done = sum(len(side.names) for side in images.values()), 0
     domains = {}
     for domain, side in images.items():

@@ -17,7 +17,7 @@ COMMANDS = {  # name -> (module, what it does)
     ),
     "evaluate": ("nicegan.cli.evaluate", "score a model or a folder of images against real ones, with intervals"),
     "report": ("nicegan.cli.report", "tell all of a run in one file: curves, scores, latents, heatmaps, cost"),
-    "import": ("nicegan.cli.import_", "turn a checkpoint of the published NICE-GAN into a model"),
+    "import": ("nicegan.cli.import_", "turn a checkpoint of a published implementation into a model"),
     "bench": ("nicegan.cli.bench", "measure speed, and predict memory"),
     "ablate": ("nicegan.cli.ablate", "train every combination of some switches, and compare them in one table"),
     "demo": ("nicegan.cli.demo", "train on painted scenes in minutes, and see how near the truth it comes"),
@@ -101,7 +101,7 @@ def help_text() -> str:
     rows = "\n".join(f"  {name:<{width}}  {what}" for name, (_, what) in COMMANDS.items())
     return (
         "usage: nicegan COMMAND ...\n\n"
-        "Unpaired image-to-image translation with NICE-GAN.\n\n"
+        "Unpaired image-to-image translation: NICE-GAN, and the methods it was compared with.\n\n"
         f"commands:\n{rows}\n\n"
         "nicegan COMMAND --help says more. To start: nicegan demo\n"
     )

@@ -79,7 +79,7 @@ class LatentArguments(DataArguments):
 
 
 class HeatmapArguments(DataArguments):
-    """Draw the attention over the images; for a run folder also what the local and the global head look at.
+    """Draw where the encoder looks, if it has an attention; for a run folder also what the discriminators look at.
 
     Writes heatmaps_A.png and heatmaps_B.png, and single overlays in heatmaps/A and heatmaps/B.
 
@@ -186,10 +186,11 @@ def run_heatmaps(given: HeatmapArguments) -> int:
         heatmaps = draw_heatmaps(given.model, dataset, machine, count=given.count, progress=progress)
     if heatmaps.checkpoint is None:
         say(
-            console, f"{given.model} holds no classifiers (a run folder's checkpoint does): only the attention is shown"
+            console,
+            f"{given.model} holds no discriminators (a run folder's checkpoint does): only the attention is shown",
         )
     elif not heatmaps.heads:
-        say(console, f"{given.model} was trained without local and global heads: only the attention is shown")
+        say(console, f"{given.model} was trained without heads whose logits are maps: only the attention is shown")
     for domain, views in heatmaps.domains.items():
         singles = given.out / "heatmaps" / domain
         singles.mkdir(parents=True, exist_ok=True)

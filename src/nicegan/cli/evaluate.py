@@ -28,7 +28,7 @@ TABLE_WIDTH = 80
 
 
 class EvaluateArguments(Frozen):
-    """Score a model on a dataset's test images in both directions, or a folder of drawn images against real ones.
+    """Score a model on a dataset's test images in both directions, or a folder of translated images against real ones.
 
     nicegan evaluate runs/mine --data photos --features features.pt
 
@@ -43,11 +43,11 @@ class EvaluateArguments(Frozen):
     real: Path | None = None
     """Folder of real images of the target domain."""
     fake: Path | None = None
-    """Folder of drawn images."""
+    """Folder of translated images."""
     source: Path | None = None
     """Folder of the images that were translated, of the same names: adds SSIM, and the scores of no translation."""
     against: Path | None = None
-    """Another model, or another folder of drawn images: are the two different?"""
+    """Another model, or another folder of translated images: are the two different?"""
     features: str = "inception"
     """Feature network: inception (downloaded once; scores are FID and KID), or a TorchScript file (FD and KD)."""
     resize: Literal["paper", "clean", "none"] | None = None

@@ -82,7 +82,7 @@ def described(kind: type[RunConfig], base: RunConfig) -> str:
     """Return the first lines of the help, which say whose settings follow."""
     others = ", ".join(name for name in RECIPES if RECIPES[name].method.name != base.method.name)
     first = f"Settings of {base.method.title} (--recipe {base.recipe}); other methods' recipes: {others}."
-    return f"{first}\n\n{inspect.getdoc(kind)}"
+    return f"{first}\n\n{inspect.getdoc(kind)}".replace("--recipe nicegan ", f"--recipe {base.recipe} ")
 
 
 def default_out(config: RunConfig) -> Path:

@@ -77,16 +77,16 @@ class Measured(NamedTuple):
         return found
 
 
-def choose_halves(num_real: int, num_drawn: int, num_features: int, *, seed: int, fake_seed: int) -> Choice | None:
+def choose_halves(num_real: int, num_fakes: int, num_features: int, *, seed: int, fake_seed: int) -> Choice | None:
     """Halves for intervals; None where there are too few images.
 
     Two sets of fakes of the same sources share `fake_seed`, so that what their sources have in common drops out
     of their difference.
     """
-    if min(num_real, num_drawn) < MIN_FOR_INTERVAL:
+    if min(num_real, num_fakes) < MIN_FOR_INTERVAL:
         return None
-    number = num_resamples(max(num_real, num_drawn), num_features)
-    return Choice(halves(num_real, number, seed), halves(num_drawn, number, fake_seed))
+    number = num_resamples(max(num_real, num_fakes), num_features)
+    return Choice(halves(num_real, number, seed), halves(num_fakes, number, fake_seed))
 
 
 def num_resamples(count: int, num_features: int) -> int:

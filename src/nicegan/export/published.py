@@ -26,7 +26,7 @@ def read_published(path: Path) -> Published:
         if found := method.read_published(path):
             return found
     titles = ", ".join(method.title for method in METHODS.values())
-    raise CheckpointError(f"{path} is not a checkpoint of a published implementation of {titles}")
+    raise CheckpointError(f"{path} is not a checkpoint of a published implementation of {titles} (or was renamed)")
 
 
 def import_published(checkpoint: Path, out: Path) -> ModelSpec:

@@ -78,12 +78,14 @@ def fitted(where: str, found: dict[str, Tensor], module: nn.Module) -> dict[str,
     """Return the tensors, already under our names, in the shapes that `module` has.
 
     Raises:
-        CheckpointError: tensors that are missing, unknown or of another size.
+        CheckpointError: tensors that are missing, unknown, of another size, or not finite.
     """
     expected = module.state_dict()
     if odd := sorted(set(expected) ^ set(found)):
         raise CheckpointError(f"{where} has missing or unknown tensors: {', '.join(odd[:3])}")
     for name, tensor in found.items():
+        if not tensor.isfinite().all():
+            raise CheckpointError(f"{where}/{name} holds something else than finite numbers: it is damaged")
         if tensor.numel() != expected[name].numel():
             raise CheckpointError(f"{where}/{name} has {tuple(tensor.shape)}, not what its width implies")
     return {name: tensor.reshape(expected[name].shape) for name, tensor in found.items()}

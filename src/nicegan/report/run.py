@@ -1,4 +1,4 @@
-"""report.html: what was run, how it went and what it draws, in one file that needs nothing else."""
+"""report.html: what was run, how it went and what it makes, in one file that needs nothing else."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def predict(config: RunConfig, machine: Machine) -> Need:
         method = config.method.build(config.size)
         images = Batch(*(torch.empty(config.batch_size, 3, *config.size) for _ in "ab"))
         fakes: Fakes = {}
-        peaks = [_passing(phase, images, fakes, machine) for phase in method.phases]
+        peaks = [_passing(method, phase, images, fakes, machine) for phase in method.phases]
         lasting = _lasting(method)  # with what the phases have begun to remember
     if machine.device.type == "cpu":
         lasting += process_bytes()
@@ -88,9 +88,10 @@ def _lasting(method: Method) -> int:
     return _size(tensors) + ADAM_STATES * _size(learned)
 
 
-def _passing(phase: Phase, images: Batch, fakes: Fakes, machine: Machine) -> int:
+def _passing(method: Method, phase: Phase, images: Batch, fakes: Fakes, machine: Machine) -> int:
     """Gradients, and everything else alive at the worst moment of a phase."""
     noise = tuple(tensor.to(images.a.device) for tensor in phase.noise(images, torch.Generator()))
+    remembered = _size(method.process_state().values())
     with _Ledger() as ledger:
         with machine.autocast():
             terms = phase(images, noise, fakes)
@@ -98,9 +99,10 @@ def _passing(phase: Phase, images: Batch, fakes: Fakes, machine: Machine) -> int
     gradients = _size(phase.parameters())
     for parameter in phase.parameters():
         parameter.grad = None
+    peak = ledger.peak - (_size(method.process_state().values()) - remembered)  # what stays is counted as lasting
     if machine.device.type != "cpu":
-        return ledger.peak
-    return gradients + int(CPU_FRAGMENTATION * max(0, ledger.peak - gradients))
+        return peak
+    return gradients + int(CPU_FRAGMENTATION * max(0, peak - gradients))
 
 
 def _size(tensors: Iterable[Tensor]) -> int:

@@ -79,6 +79,10 @@ class TrainingState:
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
 
+    def process_state(self) -> dict[str, Tensor]:
+        """Return what this process alone remembers, on the CPU."""
+        return {name: tensor.cpu() for name, tensor in self.method.process_state().items()}
+
     def load_state_dict(self, tensors: dict[str, Tensor], state: dict[str, Any], rank: int = 0) -> None:
         """Become the run that was saved.
 
@@ -102,8 +106,7 @@ class TrainingState:
         self.position, self.data = facts.position, facts.data
         self.best = None if facts.best is None else Best(*facts.best)
         processes = state.get("processes", [])
-        if rank < len(processes):
-            self.method.load_process_state(processes[rank])
+        self.method.load_process_state(processes[rank] if rank < len(processes) else {})
         torch.set_rng_state(state["random"])
         if torch.cuda.is_available() and state["random_cuda"]:
             torch.cuda.set_rng_state_all(state["random_cuda"][: torch.cuda.device_count()])
@@ -164,7 +167,7 @@ def save_state(folder: Path, state: TrainingState, processes: list[dict[str, Ten
         state: of the run.
         processes: what each process remembers besides, in order of rank; that of this one alone if None.
     """
-    own = [state.method.process_state()] if processes is None else processes
+    own = [state.process_state()] if processes is None else processes
     return save_checkpoint(folder, state.step, state.tensors(), {**state.state_dict(), "processes": own})
 
 

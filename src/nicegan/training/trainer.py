@@ -205,7 +205,7 @@ class Run:
 
     def _save(self) -> None:
         self.state.position, self.state.data = self.data.position(), self.data.identity
-        of_processes = self.processes.all_gather(self.state.method.process_state())
+        of_processes = self.processes.all_gather(self.state.process_state())
         self.processes.on_first(lambda: self.checkpoints.save(self.state, of_processes))
         self.saved_step = self.state.step
 

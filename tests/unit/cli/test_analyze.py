@@ -40,5 +40,5 @@ def test_heatmaps_of_a_run_and_of_a_file(
     model = str(tmp_path / "run" / "model.safetensors")
     code, _, said = run(["analyze", "heatmaps", model, *arguments, "--out", str(tmp_path / "file")], capsys)
     assert code == 0, said
-    assert "holds no classifiers (a run folder's checkpoint does): only the attention is shown" in said
+    assert "holds no discriminators (a run folder's checkpoint does): only the attention is shown" in said
     assert [path.name for path in (tmp_path / "file" / "heatmaps" / "A").iterdir()] == ["image_000.png"]

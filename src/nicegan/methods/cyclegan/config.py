@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import tyro
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from nicegan.config import FOR_CPUS, Frozen, MethodConfig, OptimizerConfig, Recipe, Size, SizeRule
 
@@ -42,6 +42,15 @@ class CycleGANLoss(Frozen):
     """Weight of the identity term: images of the target domain stay as they are (half the cycle's, as published)."""
 
 
+class CycleGANOptimizer(OptimizerConfig):
+    """Adam, one for each phase, with the published settings."""
+
+    learning_rate: PositiveFloat = 2e-4
+    """Learning rate of all phases."""
+    weight_decay: NonNegativeFloat = 0.0
+    """L2 penalty, added to the gradient."""
+
+
 class CycleGAN(MethodConfig):
     """CycleGAN: unpaired translation with cycle-consistent adversarial networks (Zhu et al., ICCV 2017)."""
 
@@ -49,7 +58,7 @@ class CycleGAN(MethodConfig):
     name: Annotated[Literal["cyclegan"], tyro.conf.Suppress] = "cyclegan"  # pyright: ignore[reportIncompatibleVariableOverride]
     network: CycleGANNetwork = CycleGANNetwork()
     loss: CycleGANLoss = CycleGANLoss()
-    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2e-4, weight_decay=0.0)
+    optimizer: CycleGANOptimizer = CycleGANOptimizer()  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def training_sizes(self) -> SizeRule:
         # A side of 24 leaves 3 pixels after the stride-2 layers, and one logit after the two layers of stride 1.
@@ -75,7 +84,7 @@ class CycleGAN(MethodConfig):
     def recipes(cls) -> dict[str, Recipe]:
         tiny = cls(
             network=CycleGANNetwork(base_channels=16, blocks=4, discriminator_channels=16),
-            optimizer=OptimizerConfig(learning_rate=4e-4, weight_decay=0.0),
+            optimizer=CycleGANOptimizer(learning_rate=4e-4),
         )
         return {
             "cyclegan": Recipe(cls(), {}),

@@ -75,6 +75,7 @@ class DiscriminatorPhase(Phase):
 
     def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
         a, b = self.domains
+        assert len(noise) == len(self.pools), "the pools need the random numbers that `noise` returns"
         made = fakes or self.translated(batch)
         fake_a, fake_b = (
             pool.query(made[domain.name], random)
@@ -99,6 +100,6 @@ class DiscriminatorPhase(Phase):
         return {a.name: a.generator(b.encoder(batch.b)), b.name: b.generator(a.encoder(batch.a))}
 
     def chance_losses(self) -> dict[str, float]:
-        """Return a quarter of a half for each term of a discriminator that says 1/2 to everything."""
+        """Return weight/2 * (1/2)^2 for each term: a discriminator that says 1/2 to everything."""
         loss = self.weights.adversarial / 2 * 0.25
         return {f"{domain.name}/{kind}": loss for domain in self.domains for kind in ("real", "fake")}

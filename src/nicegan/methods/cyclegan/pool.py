@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nicegan.errors import CheckpointError
 from nicegan.shapes import Image
 
 
@@ -53,20 +54,23 @@ class ImagePool:
         return torch.cat(given)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the stored images and their number, on the CPU; {} before the first query."""
+        """Return copies of the stored images and of their number; {} before the first query."""
         if self.images is None or self.count is None:
             return {}
-        return {"images": self.images.to("cpu", copy=True), "count": self.count.to("cpu", copy=True)}
+        return {"images": self.images.clone(), "count": self.count.clone()}
 
     def load_state_dict(self, state: Mapping[str, Tensor], device: torch.device) -> None:
         """Become the pool that was saved.
 
         Raises:
-            ValueError: a pool of another size.
+            CheckpointError: a pool of another size.
         """
         if not state:
             self.images = self.count = None
             return
-        if len(state["images"]) != self.size:
-            raise ValueError(f"it has a pool of {len(state['images'])} images, not of {self.size}")
+        if (stored := len(state["images"])) != self.size:
+            raise CheckpointError(
+                f"the checkpoint has a pool of {stored} images, and the run's pool_size is {self.size}: put {stored} "
+                "back, or start a new --out"
+            )
         self.images, self.count = state["images"].to(device), state["count"].to(device)

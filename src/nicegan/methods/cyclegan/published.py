@@ -1,12 +1,13 @@
 """Checkpoints of the published CycleGAN: one file for each network, as its trainer names them.
 
-`latest_net_G_A.pth` maps A to B and `latest_net_G_B.pth` back; `D_A` judges images of B, `D_B` those of A.
+`latest_net_G_A.pth` maps A to B and `latest_net_G_B.pth` back; `D_A` sees images of B, `D_B` those of A.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ from nicegan.methods.published import Published, fitted, plain_tensors, read_che
 
 FILE = re.compile(r"(?P<epoch>.+)_net_(?P<part>[GD](?:_[AB])?)\.pth")
 ASSUMED_SIZE = (256, 256)  # the files do not tell
+STATISTICS = {"running_mean", "running_var", "num_batches_tracked"}
 FIRST_BLOCK = 10  # index of a generator's first residual block
 OTHER = {"A": "B", "B": "A"}
 
@@ -32,7 +34,7 @@ def read_published(path: Path) -> Published | None:
     files = network_files(path)
     if files is None:
         return None
-    parts = {part: plain_tensors(str(file), read_checkpoint(file)) for part, file in files.items()}
+    parts = {part: plain_tensors(str(file), without_statistics(read_checkpoint(file))) for part, file in files.items()}
     config = infer_config(files, parts)
     with torch.device("meta"):
         method = config.build(ASSUMED_SIZE)
@@ -48,6 +50,11 @@ def read_published(path: Path) -> Published | None:
     return Published(config, ASSUMED_SIZE, state)
 
 
+def without_statistics(state: dict[Any, Any]) -> dict[Any, Any]:
+    """Return the state without the running statistics that instance norms of old PyTorch versions stored unused."""
+    return {name: value for name, value in state.items() if str(name).rpartition(".")[2] not in STATISTICS}
+
+
 def network_files(path: Path) -> dict[str, Path] | None:
     """Return the files of the networks there are, by their published names; None if `path` holds no generators.
 
@@ -60,6 +67,10 @@ def network_files(path: Path) -> dict[str, Path] | None:
     for file in sorted(folder.glob("*_net_*.pth")):
         if match := FILE.fullmatch(file.name):
             epochs.setdefault(match["epoch"], {})[match["part"]] = file
+    if (path.is_dir() or named) and any("G" in parts for parts in epochs.values()):
+        raise CheckpointError(
+            f"{folder} has a network of one direction only (..._net_G.pth): a model needs G_A and G_B"
+        )
     epochs = {epoch: parts for epoch, parts in epochs.items() if {"G_A", "G_B"} & parts.keys()}
     if (not path.is_dir() and not named) or not epochs:
         return None
@@ -86,8 +97,9 @@ def infer_config(files: dict[str, Path], parts: dict[str, dict[str, Tensor]]) ->
     blocks = {match[1] for name in generator if (match := re.match(r"model\.(\d+)\.conv_block\.", name))}
     try:
         base = generator["model.1.weight"].shape[0]
-        judge = parts["D_A"]["model.0.weight"].shape[0] if "D_A" in parts else base
-        return CycleGAN(network=CycleGANNetwork(base_channels=base, blocks=len(blocks), discriminator_channels=judge))
+        discriminator = next((parts[name] for name in ("D_A", "D_B") if name in parts), None)
+        width = base if discriminator is None else discriminator["model.0.weight"].shape[0]
+        return CycleGAN(network=CycleGANNetwork(base_channels=base, blocks=len(blocks), discriminator_channels=width))
     except (KeyError, IndexError):
         raise CheckpointError(f"{file} has no layers of a CycleGAN generator: it is another method's") from None
     except ValidationError as problem:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nicegan.device import Machine
+from nicegan.errors import CheckpointError
 from nicegan.methods.cyclegan.config import CycleGAN
 from nicegan.methods.cyclegan.pool import ImagePool
 from nicegan.run_config import RunConfig
@@ -55,7 +56,7 @@ def test_a_saved_pool_goes_on_as_it_would_have() -> None:
     copy.load_state_dict(pool.state_dict(), torch.device("cpu"))
     fakes, random = torch.rand(2, 3, 4, 4), torch.tensor([[0.9, 0.5], [0.9, 0.1]])
     assert torch.equal(pool.query(fakes, random), copy.query(fakes, random))
-    with pytest.raises(ValueError, match="pool of 3 images, not of 4"):
+    with pytest.raises(CheckpointError, match="pool of 3 images, and the run's pool_size is 4: put 3 back"):
         ImagePool(4).load_state_dict(pool.state_dict(), torch.device("cpu"))
 
 
