@@ -156,7 +156,7 @@ class Pointer(BaseModel):
 
 
 def read_pointer(path: Path) -> Pointer:
-    """What a pointer says; nothing if it is not there or cannot be read."""
+    """Return what a pointer says; nothing if it is not there or cannot be read."""
     try:
         return Pointer.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):

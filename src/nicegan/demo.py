@@ -72,7 +72,7 @@ def run_demo(out: Path, *, seed: int, steps: int | None, console: Console) -> De
 
 
 def demo_config(out: Path, seed: int, steps: int | None) -> RunConfig:
-    """The recipe on the demo's data."""
+    """Return the recipe on the demo's data."""
     shorter = {} if steps is None else {"steps": steps}
     return recipe("nicegan-tiny", data=out / "dataset", seed=seed, **shorter)
 
@@ -92,13 +92,13 @@ def prepare(out: Path, seed: int, config: RunConfig) -> DemoData:
 
 
 def truth_sheet(direction: str, folders: dict[str, Path]) -> Group:
-    """The first scenes of each folder, a column a folder."""
+    """Return the first scenes of each folder, a column a folder."""
     first = {name: sorted(folder.glob("*.png"))[:NUM_SHOWN] for name, folder in folders.items()}
     return Group(direction, {name: to_pixels(read_all(paths)) for name, paths in first.items()})
 
 
 def score_table(scores: list[TruthScore]) -> Table:
-    """The scores for a terminal."""
+    """Return the scores for a terminal."""
     shown = Table(title="How near the truth (more is nearer)", title_justify="left")
     for column in TRUTH_COLUMNS:
         shown.add_column(column, justify="left" if column == "direction" else "right", no_wrap=column == "direction")

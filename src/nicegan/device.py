@@ -26,7 +26,7 @@ class Machine(NamedTuple):
     precision: str
 
     def autocast(self) -> AbstractContextManager[object]:
-        """The context of a phase's forward pass."""
+        """Return the context of a phase's forward pass."""
         if self.precision == "bfloat16":
             # A GPU's two directions run on two streams, and autocast hands its cached casts from one to the other.
             return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=self.device.type != "cuda")
@@ -61,7 +61,7 @@ def bfloat16_cost() -> float:
 
 
 def processor_name() -> str:
-    """The CPU's model where the system tells, else its architecture."""
+    """Return the CPU's model where the system tells, else its architecture."""
     listing = Path("/proc/cpuinfo")
     lines = listing.read_text().splitlines() if listing.is_file() else []
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -119,7 +119,7 @@ def full_precision() -> Iterator[None]:
 
 
 def use_device(device: str) -> torch.device:
-    """The device of this name; "auto" is an NVIDIA GPU if there is one.
+    """Return the device of this name; "auto" is an NVIDIA GPU if there is one.
 
     Raises:
         ConfigError: a device that is not there; names those there are.
@@ -148,7 +148,7 @@ def forget_peak(device: torch.device) -> None:
 
 
 def peak_bytes(device: torch.device) -> int:
-    """The most memory that this process has held, since `forget_peak`: the GPU's, or its own."""
+    """Return the most memory that this process has held, since `forget_peak`: the GPU's, or its own."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     status = Path("/proc/self/status")

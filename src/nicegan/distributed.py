@@ -39,11 +39,11 @@ class ProcessGroup:
         return items[self.rank :: self.size]
 
     def all_gather(self, value: T) -> list[T]:
-        """The value of every process, in order of rank; plain data only."""
+        """Return the value of every process, in order of rank; plain data only."""
         return [value]
 
     def on_first(self, action: Callable[[], T]) -> T:
-        """What the first process's action gives, told to all; if it fails, every process does."""
+        """Return what the first process's action gives, told to all; if it fails, every process does."""
         return action()
 
     def on_first_here(self, action: Callable[[], T]) -> T:
@@ -51,19 +51,19 @@ class ProcessGroup:
         return action()
 
     def on_each(self, action: Callable[[], T]) -> T:
-        """The action of every process; if one fails, every process does."""
+        """Return the action of every process; if one fails, every process does."""
         return action()
 
     def all_reduce_sum(self, tensor: Tensor) -> Tensor:
-        """The tensor added up over all processes."""
+        """Return the tensor added up over all processes."""
         return tensor
 
     def all_reduce_max(self, tensor: Tensor) -> Tensor:
-        """The largest values over all processes."""
+        """Return the largest values over all processes."""
         return tensor
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """The module, its gradients averaged over all processes in each backward pass."""
+        """Return the module, its gradients averaged over all processes in each backward pass."""
         return module
 
     def no_sync(self, module: nn.Module) -> AbstractContextManager[Any]:
@@ -133,7 +133,7 @@ ALONE = ProcessGroup()
 
 
 def num_launched() -> int:
-    """How many processes torchrun has started; 1 without it."""
+    """Return how many processes torchrun has started; 1 without it."""
     size = os.environ.get("WORLD_SIZE", "1") if "LOCAL_RANK" in os.environ else "1"
     if not size.isdecimal():
         raise ConfigError(f"WORLD_SIZE is {size!r}, not a number of processes: start with torchrun, which sets it")
@@ -141,7 +141,7 @@ def num_launched() -> int:
 
 
 def launched_rank() -> int:
-    """The place of this process among those that torchrun has started; 0 without it."""
+    """Return the place of this process among those that torchrun has started; 0 without it."""
     return int(os.environ["RANK"]) if num_launched() > 1 else 0
 
 

@@ -48,7 +48,7 @@ def download(
     size: int | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Downloaded:
-    """The file at `path`, fetched from `url` unless it is there.
+    """Return the file at `path`, fetched from `url` unless it is there.
 
     Args:
         sha256, size: what the file must have, where that is known; size in bytes.
@@ -67,7 +67,7 @@ def download(
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
+    """Return the SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -149,7 +149,7 @@ def _append(answer: http.client.HTTPResponse, part: Path, offer: _Offer, progres
 
 
 def _read(answer: http.client.HTTPResponse, offer: _Offer) -> bytes:
-    """The next bytes; none at the end, or where the connection breaks and the missing bytes will tell."""
+    """Return the next bytes; none at the end, or where the connection breaks and the missing bytes will tell."""
     try:
         return answer.read(CHUNK)
     except (http.client.HTTPException, ConnectionError, TimeoutError):

@@ -26,6 +26,6 @@ class TrainingError(NiceganError):
 
 
 def is_out_of_memory(problem: Exception) -> bool:
-    """Whether Python, a GPU, or PyTorch's CPU allocator has run out of memory."""
+    """Return whether Python, a GPU, or PyTorch's CPU allocator has run out of memory."""
     names = {kind.__name__ for kind in type(problem).__mro__}
     return bool(names & {"MemoryError", "OutOfMemoryError"}) or "can't allocate memory" in str(problem)

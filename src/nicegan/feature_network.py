@@ -103,7 +103,7 @@ def load_feature_network(
     device: str = "auto",
     progress: Progress = lambda done, total: None,
 ) -> FeatureNetwork:
-    """The feature network of this name.
+    """Return the feature network of this name.
 
     Args:
         features: "inception", which is downloaded at its first use, or a TorchScript file.
@@ -130,7 +130,7 @@ def load_feature_network(
 
 
 def inception_file(progress: Progress = lambda done, total: None) -> Downloaded:
-    """The FID's network in the cache, downloaded if it is not there."""
+    """Return the FID's network in the cache, downloaded if it is not there."""
     path = cache_folder() / "networks" / INCEPTION_URL.rpartition("/")[2]
     return download(INCEPTION_URL, path, progress=progress)
 

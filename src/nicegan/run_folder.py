@@ -37,7 +37,7 @@ class RunFolder:
         self.lock = FileLock(root / ".lock", timeout=0, is_singleton=True)  # one for all of this process
 
     def read_description(self) -> dict[str, Any]:
-        """The content of config.json: the configuration, and what it first ran on.
+        """Return the content of config.json: the configuration, and what it first ran on.
 
         Raises:
             ConfigError: there is no run here, or its config.json cannot be read.
@@ -55,7 +55,7 @@ class RunFolder:
         return description
 
     def read_config(self) -> RunConfig:
-        """The configuration of the run in this folder; raises as `read_description`."""
+        """Return the configuration of the run in this folder; raises as `read_description`."""
         return RunConfig.model_validate(self.read_description()["config"])
 
     def refuse_misuse(self, config: RunConfig) -> None:
@@ -131,7 +131,7 @@ class RunFolder:
                 leftover.unlink(missing_ok=True)
 
     def read_rollbacks(self) -> int:
-        """How often the run has gone back because of wrong numbers, by its last problem.json."""
+        """Return how often the run has gone back because of wrong numbers, by its last problem.json."""
         try:
             count = json.loads(self.problem.read_text(encoding="utf-8"))["rollbacks"]
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
@@ -139,7 +139,7 @@ class RunFolder:
         return count if isinstance(count, int) else 0
 
     def read_metrics(self) -> Metrics:
-        """All lines of all metrics files; what a crash cut short is left out."""
+        """Return all lines of all metrics files; what a crash cut short is left out."""
         return [values for path in self._metrics_files() for values in read_lines(path)]
 
     def trim_metrics(self, last_step: int) -> None:
@@ -164,18 +164,18 @@ class RunFolder:
 
 
 def folder_identity(folder: Path) -> tuple[int, int]:
-    """What tells a folder from another one that takes its name: its disk and its number there."""
+    """Return what tells a folder from another one that takes its name: its disk and its number there."""
     facts = folder.stat()
     return facts.st_dev, facts.st_ino
 
 
 def is_strange(path: Path) -> bool:
-    """Whether a file is none that a kill may have left of a run about to begin."""
+    """Return whether a file is none that a kill may have left of a run about to begin."""
     return path.name != ".lock" and not path.name.startswith(".config.json.")
 
 
 def read_lines(path: Path) -> Metrics:
-    """The lines of a metrics file; one that a crash has cut short, or that is none, is left out."""
+    """Return the lines of a metrics file; one that a crash has cut short, or that is none, is left out."""
     lines: Metrics = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:

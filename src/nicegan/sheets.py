@@ -33,7 +33,7 @@ class Group(NamedTuple):
 
 
 def draw_sheet(groups: Sequence[Group]) -> PILImage.Image:
-    """The groups side by side, each with its title above the names of its columns."""
+    """Return the groups side by side, each with its title above the names of its columns."""
     enlarged = [{name: _enlarged(tiles) for name, tiles in group.columns.items()} for group in groups]
     shapes = [tiles.shape for columns in enlarged for tiles in columns.values()]
     height, width = shapes[0][1:3]
@@ -83,7 +83,7 @@ def overlaid(heat: Float[Tensor, "n 1 h w"], image: Image, colours: str = "infer
 
 
 def _wrapped(title: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
-    """The title in lines that fit into `width` pixels; a long name is broken where it must be."""
+    """Return the title in lines that fit into `width` pixels; a long name is broken where it must be."""
     return textwrap.wrap(title, max(1, int(width / font.getlength("n")))) or [""]
 
 

@@ -31,12 +31,12 @@ class Cell(NamedTuple):
 
 
 def decisive(old: RunConfig, new: RunConfig) -> dict[str, tuple[Any, Any]]:
-    """The differences on which a result depends: dotted name -> (old, new)."""
+    """Return the differences on which a result depends: dotted name -> (old, new)."""
     return {name: values for name, values in differences(old, new).items() if name not in FREE}
 
 
 def is_finished(cell: Cell) -> bool:
-    """Whether the run is done: at its last step or out of patience, and its best checkpoint pointed at.
+    """Return whether the run is done: at its last step or out of patience, and its best checkpoint pointed at.
 
     Raises:
         ConfigError: the cell's folder holds a run with other settings.
@@ -58,5 +58,5 @@ def is_finished(cell: Cell) -> bool:
 
 
 def chosen_by(line: dict[str, float]) -> float:
-    """The score of a line of metrics that chooses the best checkpoint: the first one."""
+    """Return the score of a line of metrics that chooses the best checkpoint: the first one."""
     return next(value for name, value in line.items() if parse_score(name))

@@ -41,7 +41,7 @@ def draw(table: AblationTable) -> bytes:
 
 
 def label(table: AblationTable, row: Row) -> str:
-    """A setting, a switch a line."""
+    """Return a setting, a switch a line."""
     named = zip(table.grid.switches, row.setting.values, strict=True)
     text = "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in named)
     return text if row.runs else f"{text}\n(no result)"

@@ -65,7 +65,7 @@ def read_switches(texts: Iterable[str]) -> dict[str, list[str]]:
 
 
 def make_grid(base: RunConfig, switches: Switches) -> Grid:
-    """All combinations of the switches' values, on top of a base configuration.
+    """Return all combinations of the switches' values, on top of a base configuration.
 
     Args:
         base: what is the same for all of them.
@@ -100,7 +100,7 @@ def make_grid(base: RunConfig, switches: Switches) -> Grid:
 
 
 def as_text(value: Any) -> str:
-    """A value as it is written in a switch: cam+local, 10, 0.0001, true."""
+    """Return a value as it is written in a switch: cam+local, 10, 0.0001, true."""
     if isinstance(value, tuple):
         return "+".join(map(as_text, value))
     if isinstance(value, bool):
@@ -146,7 +146,7 @@ def _settings(kind: type[Frozen], prefix: str = "") -> dict[str, Any]:
 
 
 def _read_values(path: str, method: MethodConfig, raw: Sequence[Any]) -> list[Any]:
-    """The values of a switch, each once."""
+    """Return the values of a switch, each once."""
     kind = _all_settings(method)[path]
     adapter = TypeAdapter[Any](kind)
     values = []
@@ -169,7 +169,7 @@ def _ordered(value: Any, kind: Any) -> Any:
 
 
 def _with_values(base: RunConfig, values: Mapping[str, Any]) -> RunConfig:
-    """The base with some dotted settings changed, checked."""
+    """Return the base with some dotted settings changed, checked."""
     content = base.model_dump()
     for path, value in values.items():
         *groups, name = path.split(".")

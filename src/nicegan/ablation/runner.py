@@ -133,7 +133,7 @@ class Ablation:
         write_atomically(note, (json.dumps(content, indent=1) + "\n").encode())
 
     def _read(self, note: Path) -> dict[str, Any]:
-        """The ablation that is there, if this one is the same or goes further.
+        """Return the ablation that is there, if this one is the same or goes further.
 
         Raises:
             ConfigError: it is another one, or cannot be read.
@@ -170,7 +170,7 @@ class Ablation:
         return table
 
     def table(self) -> AblationTable:
-        """What is known so far."""
+        """Return what is known so far."""
         finished = [cell for cell in self.cells if is_finished(cell)]
         rows = []
         for setting in self.grid.settings:
@@ -185,7 +185,7 @@ class Ablation:
         return read_result(cell.folder, cell.seed, cell.folder.relative_to(self.out).as_posix())
 
     def _facts(self, finished: Sequence[Cell]) -> tuple[str, ...]:
-        """What was run, and on what; where the runs are not alike in that, it is said."""
+        """Return what was run, and on what; where the runs are not alike in that, it is said."""
         base, switched = self.base, self.grid.switches
         changed = {
             name: values[1]
@@ -216,20 +216,20 @@ class Ablation:
 
 
 def data_name(config: RunConfig) -> str:
-    """The data's name, without the place where it lies."""
+    """Return the data's name, without the place where it lies."""
     places = [config.data] if config.data else [config.domain_a, config.domain_b]
     return " and ".join(Path(str(place)).name for place in places)
 
 
 def trained_parameters(config: RunConfig) -> int:
-    """How many parameters both phases train, without making them."""
+    """Return how many parameters both phases train, without making them."""
     with torch.device("meta"):
         method = config.method.build(config.size)
     return sum(parameter.numel() for parameter in {p for phase in method.phases for p in phase.parameters()})
 
 
 def summary(table: AblationTable) -> Table:
-    """The best scores for a terminal."""
+    """Return the best scores for a terminal."""
     sheet = Table(title="Mean ± deviation over seeds, less is better", title_justify="left", show_lines=True)
     heads = [head for score in table.scores for head in (score.replace("_", " "), "difference (95 % interval)")]
     names = [label(table, row) for row in table.rows]

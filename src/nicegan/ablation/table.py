@@ -55,7 +55,7 @@ class Row(NamedTuple):
         return self.over_seeds(lambda run: run.scores[score].last if score in run.scores else None)
 
     def speed(self) -> Spread | None:
-        """Images a second."""
+        """Return images a second."""
         return self.over_seeds(lambda run: run.images_per_second)
 
     def best_steps(self) -> str:
@@ -85,7 +85,7 @@ class AblationTable(NamedTuple):
         return list(dict.fromkeys(name for row in self.rows for run in row.runs for name in run.scores))
 
     def untranslated(self, score: str) -> list[float]:
-        """The scores of untranslated images: one, unless runs saw other test images."""
+        """Return the scores of untranslated images: one, unless runs saw other test images."""
         runs = [run.scores[score] for row in self.rows for run in row.runs if score in run.scores]
         return sorted({one.untranslated for one in runs if one.untranslated is not None})
 
@@ -96,7 +96,7 @@ class AblationTable(NamedTuple):
 
 
 def read_result(run: Path, seed: int, folder: str) -> RunResult:
-    """What a finished run scored.
+    """Return what a finished run scored.
 
     Args:
         run: its folder.
@@ -118,7 +118,7 @@ def read_result(run: Path, seed: int, folder: str) -> RunResult:
 
 
 def columns(table: AblationTable) -> list[str]:
-    """The heads of the table for people."""
+    """Return the heads of the table for people."""
     scored = [
         head.format(score.replace("_", " "))
         for score in table.scores
@@ -128,7 +128,7 @@ def columns(table: AblationTable) -> list[str]:
 
 
 def cells(table: AblationTable, row: Row) -> list[str]:
-    """A row for people."""
+    """Return a row for people."""
     scored: list[str] = []
     for score in table.scores:
         scored += [shown(row.best(score)), shown(row.last(score)), shown(table.difference(row, score))]
@@ -144,12 +144,12 @@ def cells(table: AblationTable, row: Row) -> list[str]:
 
 
 def shown(value: Spread | Difference | None) -> str:
-    """A number with its spread, or nothing."""
+    """Return a number with its spread, or nothing."""
     return "" if value is None else str(value)
 
 
 def markdown(table: AblationTable) -> str:
-    """The table, what was run, what the differences say, and what was left out."""
+    """Return the table, what was run, what the differences say, and what was left out."""
     heads = columns(table)
     rows = [cells(table, row) for row in table.rows]
     if any(map(table.untranslated, table.scores)):
@@ -195,7 +195,7 @@ def conclusions(table: AblationTable) -> list[str]:
 
 
 def settings_csv(table: AblationTable) -> str:
-    """One line a setting."""
+    """Return one line a setting."""
     lines = []
     for row in table.rows:
         line: dict[str, Any] = {**dict(zip(table.grid.switches, row.setting.values, strict=True))}
@@ -219,7 +219,7 @@ def settings_csv(table: AblationTable) -> str:
 
 
 def runs_csv(table: AblationTable) -> str:
-    """One line a run."""
+    """Return one line a run."""
     lines = []
     for row in table.rows:
         for run in row.runs:

@@ -165,7 +165,7 @@ def sights(discriminator: Discriminator, image: Image) -> dict[str, Sight]:
 
 
 def placed(logits: Float[Tensor, "n 1 h_patch w_patch"], size: tuple[int, int]) -> Float[Tensor, "n 1 h w"]:
-    """A patch map at (height, width) pixels, every logit at the middle of its patch.
+    """Return a patch map at (height, width) pixels, every logit at the middle of its patch.
 
     A head's two layers of stride 1 each take one off the map, so its edges lie one cell inside the image's.
     """
@@ -173,7 +173,7 @@ def placed(logits: Float[Tensor, "n 1 h_patch w_patch"], size: tuple[int, int]) 
 
 
 def smoothed(heat: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 1 h w"]:
-    """The map under a Gaussian of `SMOOTHING`."""
+    """Return the map under a Gaussian of `SMOOTHING`."""
     deviation = SMOOTHING * min(heat.shape[2:])
     reach = max(1, round(3 * deviation))
     weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1).to(heat) / deviation).square())
@@ -183,7 +183,7 @@ def smoothed(heat: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 1 h w"]:
 
 
 def joined(side: DomainImages, parts: list[tuple[Views, Views]]) -> DomainHeatmaps:
-    """The batches' views as one."""
+    """Return the batches' views as one."""
     real, fake = ({name: torch.cat([part[i][name] for part in parts]) for name in parts[0][i]} for i in (0, 1))
     return DomainHeatmaps(side.names, real, fake)
 
@@ -209,12 +209,12 @@ def single_files(heatmaps: DomainHeatmaps) -> Iterator[tuple[str, PILImage.Image
 
 
 def file_suffix(column: str) -> str:
-    """What stands behind an image's name: "" for attention, "_local" for "local looks", "_local_logits"."""
+    """Return what stands behind an image's name: "" for attention, "_local" for "local looks", "_local_logits"."""
     return "" if column == "attention" else f"_{column.removesuffix(' looks').replace(' ', '_')}"
 
 
 def unique_stems(names: list[str], suffixes: list[str]) -> list[str]:
-    """The files' names without folder and ending, numbered where two outputs would have one name on any disk."""
+    """Return the files' names without folder and ending, numbered where two outputs would have one name on any disk."""
     taken: set[str] = set()
     stems = []
     for name in names:

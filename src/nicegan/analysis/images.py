@@ -55,7 +55,7 @@ def _chosen(place: Place, size: tuple[int, int], count: int) -> DomainImages:
 
 
 def open_model(path: Path, machine: Machine) -> Model:
-    """The model of a run folder, or of a model file, on the machine's device and frozen.
+    """Return the model of a run folder, or of a model file, on the machine's device and frozen.
 
     Raises:
         CheckpointError: there is no model, or it cannot be read.
@@ -66,5 +66,5 @@ def open_model(path: Path, machine: Machine) -> Model:
 
 
 def model_name(path: Path) -> str:
-    """What to call a model in a picture: the end of its path."""
+    """Return what to call a model in a picture: the end of its path."""
     return "/".join(path.parts[-2:])

@@ -28,7 +28,7 @@ NUM_QUERIES = 4  # images of each domain in the sheet of neighbours
 
 
 def draw_latents(analyses: Sequence[LatentAnalysis]) -> bytes:
-    """The t-SNE picture as a PNG, a square panel a model, with the MMD and its p-value in the title."""
+    """Return the t-SNE picture as a PNG, a square panel a model, with the MMD and its p-value in the title."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -64,7 +64,7 @@ def draw_panel(axes: Axes, analysis: LatentAnalysis) -> None:
 
 
 def panel_title(analysis: LatentAnalysis) -> str:
-    """What the encoder is, which model it is, how far apart the domains are."""
+    """Return what the encoder is, which model it is, how far apart the domains are."""
     encoder = analysis.spec.method.encoder_name()
     figures = f"MMD {analysis.mmd:.3f}, p = {analysis.test.p_value:.3f} ({NUM_PERMUTATIONS:,} permutations)"
     name = textwrap.wrap(f"{encoder}: {model_name(analysis.path)}, step {analysis.spec.step:,}", TITLE_WIDTH)
@@ -77,7 +77,7 @@ def draw_neighbours(analyses: Sequence[LatentAnalysis]) -> PILImage.Image:
 
 
 def neighbour_sheet(analysis: LatentAnalysis) -> PILImage.Image:
-    """One model's neighbours: A to B on the left, B to A on the right."""
+    """Return one model's neighbours: A to B on the left, B to A on the right."""
     a, b = analysis.images["A"], analysis.images["B"]
     groups = [neighbour_columns(a, b, analysis.nearest["A"]), neighbour_columns(b, a, analysis.nearest["B"])]
     encoder = f"{analysis.spec.method.encoder_name()}: {model_name(analysis.path)}"

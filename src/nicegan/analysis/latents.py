@@ -120,7 +120,7 @@ def analyse_latents(  # noqa: PLR0913
 def compared(
     path: Path, spec: ModelSpec, images: dict[DomainName, DomainImages], latents: Latent, seed: int
 ) -> LatentAnalysis:
-    """The analysis of these latents, those of A first."""
+    """Return the analysis of these latents, those of A first."""
     components = principal_components(latents.flatten(1), NUM_COMPONENTS)
     points, num_first = components.points, len(images["A"].names)
     bandwidth = median_distance(points)
@@ -148,7 +148,7 @@ def compared(
 def encoded(
     images: dict[DomainName, DomainImages], networks: TranslationModel, machine: Machine, progress: Progress
 ) -> Latent:
-    """The latents of all images on the CPU, each domain's by its own encoder."""
+    """Return the latents of all images on the CPU, each domain's by its own encoder."""
     total = sum(len(side.names) for side in images.values())
     latents: list[Tensor] = []
     for domain, side in images.items():
@@ -160,7 +160,7 @@ def encoded(
 
 
 def fitting_perplexity(count: int) -> float:
-    """The usual perplexity, or for few points as much as leaves each three times as many neighbours."""
+    """Return the usual perplexity, or for few points as much as leaves each three times as many neighbours."""
     return min(PERPLEXITY, (count - 1) / 3)
 
 
@@ -172,7 +172,7 @@ def flattened(points: Float[Tensor, "n k"], perplexity: float, seed: int) -> Flo
 
 
 def as_record(analyses: Sequence[LatentAnalysis], seed: int) -> dict[str, Any]:
-    """All that latents.json says: the definitions, the versions, and each model's figures."""
+    """Return all that latents.json says: the definitions, the versions, and each model's figures."""
     packages = ("nicegan", "torch", "numpy", "scikit-learn")
     return {
         "representation": f"whole latent maps, flattened; first {NUM_COMPONENTS} principal components of both domains",

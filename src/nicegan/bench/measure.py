@@ -44,7 +44,7 @@ def surroundings(config: RunConfig) -> Part:
 
 
 def precisions(plan: Plan) -> tuple[str, str]:
-    """The full precision of the device, and bfloat16."""
+    """Return the full precision of the device, and bfloat16."""
     return ("tf32" if use_device(plan.config.device).type == "cuda" else "float32"), "bfloat16"
 
 
@@ -87,7 +87,7 @@ def _against(measured: dict[str, Measured], ours: Measured) -> Part:
 
 
 def measure_translation(plan: Plan) -> Part:
-    """Images a second through a trained model, in both precisions, and through the reference."""
+    """Return images a second through a trained model, in both precisions, and through the reference."""
     device = str(use_device(plan.config.device))
     contenders: dict[str, Any] = {}
     if plan.reference:
@@ -143,7 +143,7 @@ def measure_start_up(plan: Plan) -> Part:
 
 
 def _seconds_of(arguments: list[str], until: Path | None) -> float:
-    """How long `nicegan ARGUMENTS` takes, or takes until a file has a line."""
+    """Return how long `nicegan ARGUMENTS` takes, or takes until a file has a line."""
     start = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "nicegan", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -24,7 +24,7 @@ from nicegan.training.step import Stepper
 
 
 def step(config: RunConfig) -> Side:
-    """A training step, on images that are at hand."""
+    """Return a training step, on images that are at hand."""
     keep_freed_memory()
     machine = set_up_machine(config.device, config.precision, config.num_threads)
     state = new_state(config, machine.device)
@@ -39,7 +39,7 @@ def step(config: RunConfig) -> Side:
 
 
 def reference_step(config: RunConfig, device: str, file: Path) -> Side:
-    """The step of the reference in `file`; see `benchmarks/reference_step.py` for what such a file defines."""
+    """Return the step of the reference in `file`; see `benchmarks/reference_nicegan.py` for what such a file defines."""
     on_gpu = _prepare(device, config.num_threads)
     reference = _load(file).ReferenceStep(config.method.network.model_dump(), device)
     a, b = (_noise(config, torch.device(device)) for _ in "ab")
@@ -55,14 +55,14 @@ def _translator(config: RunConfig, precision: str) -> Translator:
 
 
 def translation(config: RunConfig, precision: str) -> Side:
-    """A batch of images through a model, files excluded."""
+    """Return a batch of images through a model, files excluded."""
     translator = _translator(config, precision)
     image = _noise(config, translator.device)
     return Side(lambda: translator.translate(image, "B"), peak, translator.device.type == "cuda")
 
 
 def difference(config: RunConfig, precisions: tuple[str, str]) -> float:
-    """How far translations in two precisions are apart, as the mean over pixels of values in [0, 255]."""
+    """Return how far translations in two precisions are apart, as the mean over pixels of values in [0, 255]."""
     image = _noise(config, torch.device("cpu"))
     one, other = (_translator(config, precision).translate(image, "B") for precision in precisions)
     return (one - other).abs().mean().item() * 127.5
@@ -77,7 +77,7 @@ def reference_translation(config: RunConfig, device: str, file: Path) -> Side:
 
 
 def convolution(config: RunConfig, precision: str) -> Side:
-    """The convolution that most of a step's arithmetic goes into. Sets the floor."""
+    """Return the convolution that most of a step's arithmetic goes into. Sets the floor."""
     machine = set_up_machine(config.device, precision, config.num_threads)
     found = largest_convolution(config)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
@@ -95,7 +95,7 @@ def convolution(config: RunConfig, precision: str) -> Side:
 
 
 def peak() -> dict[str, float]:
-    """The most memory this process has held; on a GPU, the most that PyTorch allocated there."""
+    """Return the most memory this process has held; on a GPU, the most that PyTorch allocated there."""
     return {"peak_bytes": peak_bytes(torch.device("cuda" if torch.cuda.is_initialized() else "cpu"))}
 
 

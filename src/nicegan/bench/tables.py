@@ -10,7 +10,7 @@ Row = dict[str, Any]
 
 
 def tables(results: dict[str, Any]) -> list[Table]:
-    """One table for each part that was measured."""
+    """Return one table for each part that was measured."""
     shown = {
         "step": ("training step", _step_row, ("seconds (range)", "x faster", "x floor", "kept MiB", "peak GiB")),
         "translation": ("translation", _speed_row, ("seconds (range)", "images/s", "x faster")),

@@ -71,7 +71,7 @@ def is_said_by_another() -> bool:
 
 
 def is_lost_peer(problem: Exception) -> bool:
-    """Whether a collective operation failed, as it does in every process when one has died."""
+    """Return whether a collective operation failed, as it does in every process when one has died."""
     names = {kind.__name__ for kind in type(problem).__mro__}
     return "LOCAL_RANK" in os.environ and ("DistError" in names or "gloo" in str(problem).lower())
 
@@ -96,7 +96,7 @@ def run(arguments: list[str]) -> int:
 
 
 def help_text() -> str:
-    """What `nicegan --help` prints."""
+    """Return what `nicegan --help` prints."""
     width = max(map(len, COMMANDS))
     rows = "\n".join(f"  {name:<{width}}  {what}" for name, (_, what) in COMMANDS.items())
     return (

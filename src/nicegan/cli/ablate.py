@@ -65,7 +65,7 @@ def run(arguments: list[str]) -> int:
 
 
 def read_arguments(arguments: list[str]) -> Plan:
-    """What to run.
+    """Return what to run.
 
     Raises:
         ConfigError: arguments that make no ablation.

@@ -46,7 +46,7 @@ class DataArguments(Frozen):
     """auto, cpu, cuda, cuda:1 ..."""
 
     def dataset(self) -> Dataset:
-        """The images; raises DataError where there are none."""
+        """Return the images; raises DataError where there are none."""
         from nicegan.data.places import find_dataset
 
         return find_dataset(self.data, self.domain_a, self.domain_b)
@@ -106,7 +106,7 @@ def run(arguments: list[str]) -> int:
 
 
 def read_arguments(arguments: list[str]) -> LatentArguments | HeatmapArguments:
-    """What to analyse, and how.
+    """Return what to analyse, and how.
 
     Raises:
         ConfigError: no such part, or arguments that it does not take.
@@ -148,7 +148,7 @@ def run_latents(given: LatentArguments) -> int:
 
 
 def latent_table(analyses: list[LatentAnalysis]) -> Table:
-    """The figures for a terminal."""
+    """Return the figures for a terminal."""
     from rich.table import Table
 
     from nicegan.analysis.latents import NUM_PERMUTATIONS

@@ -89,14 +89,14 @@ def run(arguments: list[str]) -> int:
 
 
 def read_arguments(arguments: list[str]) -> BenchArguments | MemoryArguments:
-    """What to measure, or what to predict."""
+    """Return what to measure, or what to predict."""
     if arguments[:1] == ["memory"]:
         return parse(MemoryArguments, arguments[1:], "bench memory")
     return parse(BenchArguments, arguments, "bench")
 
 
 def measure_parts(given: BenchArguments, console: Console) -> dict[str, Any]:
-    """The results of all parts that were asked for."""
+    """Return the results of all parts that were asked for."""
     from nicegan.bench import measure
 
     reference = reference_of(given, console)

@@ -29,7 +29,7 @@ def parse(
     default: Arguments | None = None,
     description: str | None = None,
 ) -> Arguments:
-    """The arguments of `nicegan COMMAND` as an object of `kind`; prints help and exits if they ask for it.
+    """Return the arguments of `nicegan COMMAND` as an object of `kind`; prints help and exits if they ask for it.
 
     Raises:
         ConfigError: arguments that make no such object, in one line.
@@ -84,7 +84,7 @@ def check_json(file: Path | None) -> None:
 
 
 def one_line(box: str) -> str:
-    """The message inside one of tyro's boxes, without the frame, the help text and pydantic's own additions."""
+    """Return the message inside one of tyro's boxes, without the frame, the help text and pydantic's own additions."""
     _title, *lines = (line.strip("│ ") for line in box.strip().splitlines() or [""])
     kept = []
     for line in lines:
@@ -100,5 +100,5 @@ def one_line(box: str) -> str:
 
 
 def _got(match: re.Match[str]) -> str:
-    """What was given instead; nothing where that is a whole configuration."""
+    """Return what was given instead; nothing where that is a whole configuration."""
     return "" if match[2] == "dict" else f"(got {match[1]})"

@@ -56,7 +56,7 @@ def run(arguments: list[str]) -> int:
 
 
 def read_arguments(arguments: list[str]) -> tuple[RunConfig, Path]:
-    """What to train, and where.
+    """Return what to train, and where.
 
     Raises:
         ConfigError: arguments that do not make a run.
@@ -86,7 +86,7 @@ def described(kind: type[RunConfig], base: RunConfig) -> str:
 
 
 def default_out(config: RunConfig) -> Path:
-    """A name for the run, from its recipe and data."""
+    """Return a name for the run, from its recipe and data."""
     place = str(config.data or config.domain_a or "data")
     name = Path(place.partition("?")[0] if is_url(place) else place).name
     if name.endswith((".tar", ".txt")):
@@ -95,7 +95,7 @@ def default_out(config: RunConfig) -> Path:
 
 
 def value_of(option: str, arguments: list[str]) -> str | None:
-    """The value of an option that must be known before the others are read.
+    """Return the value of an option that must be known before the others are read.
 
     Raises:
         ConfigError: the option stands last, without a value, or is given twice.

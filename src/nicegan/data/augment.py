@@ -15,7 +15,7 @@ from nicegan.shapes import Image
 
 
 def cropped(images: Sequence[Pixels], cuts: Sequence[Crop], size: tuple[int, int]) -> UInt8[Tensor, "n h w 3"]:
-    """Images cropped to `size` (height, width) and flipped, still as bytes."""
+    """Return images cropped to `size` (height, width) and flipped, still as bytes."""
     height, width = size
     windows = [p[c.top : c.top + height, c.left : c.left + width] for p, c in zip(images, cuts, strict=True)]
     flipped = [window[:, ::-1] if c.flip else window for window, c in zip(windows, cuts, strict=True)]
@@ -28,5 +28,5 @@ def to_network(pixels: UInt8[Tensor, "n h w 3"]) -> Image:
 
 
 def to_pixels(image: Float[Tensor, "n 3 h w"]) -> UInt8[Tensor, "n h w 3"]:
-    """The inverse: [-1, 1] as bytes, rounded, channels last."""
+    """Return the inverse: [-1, 1] as bytes, rounded, channels last."""
     return image.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)

@@ -64,7 +64,7 @@ def cache_folder() -> Path:
 def open_images(
     paths: Sequence[Path], size: tuple[int, int], *, progress: Progress = lambda done, count: None
 ) -> ImageStore:
-    """The images at these paths, scaled to `size` (height, width), decoding them if no cache holds them yet.
+    """Return the images at these paths, scaled to `size` (height, width), decoding them if no cache holds them yet.
 
     Args:
         progress: told how many of how many images are decoded.
@@ -83,7 +83,7 @@ def open_images(
 
 
 def _read(path: Path) -> ImageStore | None:
-    """What the cache at `path` holds; None if there is none, or a damaged one."""
+    """Return what the cache at `path` holds; None if there is none, or a damaged one."""
     try:
         index = json.loads((path / "index.json").read_text(encoding="utf-8"))
         pixels = np.load(path / "pixels.npy", mmap_mode="r")
@@ -93,7 +93,7 @@ def _read(path: Path) -> ImageStore | None:
 
 
 def _fingerprint(paths: Sequence[Path], size: tuple[int, int]) -> str:
-    """A name for these files as they are now: a change of content, however small, changes size or times."""
+    """Return a name for these files as they are now: a change of content, however small, changes size or times."""
     digest = hashlib.sha256(f"{FORMAT_VERSION} {PIL.__version__} {size}".encode())
     real_folder = lru_cache(maxsize=256)(os.path.realpath)  # most neighbours share it, and it costs more than all else
     for path in paths:
@@ -196,7 +196,7 @@ def _take_space(file: BinaryIO, start: int, num_bytes: int) -> None:
 
 
 def _decoded(pool: ThreadPoolExecutor, paths: Sequence[Path], size: tuple[int, int]) -> Iterator[Pixels | DataError]:
-    """The images in order, decoded in the pool; at most MAX_WAITING are ahead of the one that is taken."""
+    """Return the images in order, decoded in the pool; at most MAX_WAITING are ahead of the one that is taken."""
     waiting: deque[Future[Pixels | DataError]] = deque()
     for path in paths:
         if len(waiting) == MAX_WAITING:
@@ -214,6 +214,6 @@ def _decode(path: Path, size: tuple[int, int]) -> Pixels | DataError:
 
 
 def scaled(image: Image.Image, size: tuple[int, int]) -> Pixels:
-    """An RGB image at (height, width), bilinear and without keeping the aspect: (height, width, 3) uint8."""
+    """Return an RGB image at (height, width), bilinear and without keeping the aspect: (height, width, 3) uint8."""
     height, width = size
     return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))

@@ -40,11 +40,11 @@ class Source(Protocol):
         ...
 
     def draw(self, seed: int, serials: range) -> list[Pixels]:
-        """The images of these serials, (height, width, 3) each, scaled but not cropped."""
+        """Return the images of these serials, (height, width, 3) each, scaled but not cropped."""
         ...
 
     def names(self, seed: int, serials: range) -> list[str]:
-        """The files or members that `draw` gives."""
+        """Return the files or members that `draw` gives."""
         ...
 
     def position(self) -> dict[str, int]:
@@ -198,7 +198,7 @@ class StreamedImages:
         self._reader.close()
 
     def _enter(self, course: Course, serial: int) -> Window:
-        """The window of a serial, once it is read; has the next one read, and lets go of earlier ones."""
+        """Return the window of a serial, once it is read; has the next one read, and lets go of earlier ones."""
         self._window = number = serial // WINDOW
         if number not in self._windows:
             self._forget()
@@ -227,7 +227,7 @@ class StreamedImages:
         return self._ahead.submit(self._reader.read, number, own)
 
     def _decoded(self, seed: int, serial: int, window: Window) -> DecodedSample:
-        """The image of a serial; if that is broken and to be skipped, the next of its window that is not."""
+        """Return the image of a serial; if that is broken and to be skipped, the next of its window that is not."""
         number, turn = divmod(serial, WINDOW)
         order = window_order(seed, self._reading.domain, number)
         for place in order[turn:] + order[:turn]:
@@ -243,7 +243,7 @@ class StreamedImages:
         raise DataError(f"none of the {WINDOW} images around {sample.name!r} in {sample.url} can be read")
 
     def _look_up(self, number: int) -> Window:
-        """A window, without disturbing what is read ahead."""
+        """Return a window, without disturbing what is read ahead."""
         if number in self._windows:
             return self._windows[number].result()
         apart = WindowReader(self._urls, self._reading.seed, self._reading.domain, self._reading.size)
@@ -271,7 +271,7 @@ def first_images(tars: Tars, count: int, size: tuple[int, int], *, skip_broken: 
 def first_samples(
     tars: Tars, count: int, size: tuple[int, int], *, skip_broken: bool, progress: Progress
 ) -> list[DecodedSample]:
-    """The first `count` images of shards in the order of their names, or all if there are fewer.
+    """Return the first `count` images of shards in the order of their names, or all if there are fewer.
 
     Raises:
         DataError: a shard cannot be read or none holds an image; or an image is broken, and not to be skipped.
@@ -292,7 +292,7 @@ def first_samples(
 
 
 def _unreadable(sample: Sample, reason: DataError) -> DataError:
-    """What to say of a broken image in a shard."""
+    """Return what to say of a broken image in a shard."""
     return DataError(
         f"image {sample.name!r} in {sample.url} cannot be read: {reason}; write the shard without it, or train without "
         "such images: --skip-broken"

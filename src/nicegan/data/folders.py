@@ -51,7 +51,7 @@ _WITHOUT_A_RANGE = ("I", "F")  # 32-bit integers and floats
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Every image below `folder`, at any depth, sorted by path; hidden files are passed over."""
+    """Return every image below `folder`, at any depth, sorted by path; hidden files are passed over."""
     found = []
     # Links to folders are not followed, so a loop cannot trap it.
     for parent, folders, names in os.walk(folder, onerror=_refuse):
@@ -66,7 +66,7 @@ def _refuse(problem: OSError) -> None:
 
 
 def require_images(folder: Path) -> list[Path]:
-    """The images below a folder that must be there and hold some.
+    """Return the images below a folder that must be there and hold some.
 
     Raises:
         DataError: it is not a folder, or holds no images.
@@ -104,7 +104,7 @@ def _opened(file: Path | io.BytesIO) -> Image.Image:
 
 
 def num_pixels(path: Path) -> int:
-    """How many an image has, by its header; 0 if that cannot be read."""
+    """Return how many an image has, by its header; 0 if that cannot be read."""
     if not path.is_file():
         return 0
     try:
@@ -115,7 +115,7 @@ def num_pixels(path: Path) -> int:
 
 
 def portions(paths: Sequence[Path], count: int, max_pixels: int = MAX_HELD_PIXELS) -> Iterator[list[Path]]:
-    """The images a few at a time, so that any set fits in memory: at most `count`, and of large ones fewer."""
+    """Return the images a few at a time, so that any set fits in memory: at most `count`, and of large ones fewer."""
     some: list[Path] = []
     held = 0
     for path in paths:

@@ -48,7 +48,7 @@ class Dataset(NamedTuple):
 
 
 def find_dataset(data: Path | None, domain_a: str | None, domain_b: str | None) -> Dataset:
-    """The images of a dataset folder, or of two places (see `find_place`).
+    """Return the images of a dataset folder, or of two places (see `find_place`).
 
     Raises:
         DataError: a place that is missing or empty, or the same place for both domains.
@@ -84,7 +84,7 @@ def _find_splits(data: Path) -> Dataset:
 
 
 def find_split(data: Path, name: str) -> Place | None:
-    """The one kind of place that holds a split of a dataset folder ("trainA", "testB" ...).
+    """Return the one kind of place that holds a split of a dataset folder ("trainA", "testB" ...).
 
     None if there is none, or only an empty folder of test images.
 
@@ -152,7 +152,7 @@ def _listed(path: Path) -> Files:
 
 
 def _expanded(named: str) -> list[str]:
-    """Every shard that a name with braces or a glob stands for; a name with neither is the shard itself."""
+    """Return every shard that a name with braces or a glob stands for; a name with neither is the shard itself."""
     urls: list[str] = []
     for name in expand_braces(named):
         if is_url(name):
@@ -165,7 +165,7 @@ def _expanded(named: str) -> list[str]:
 
 
 def expand_braces(pattern: str) -> list[str]:
-    """The names a pattern stands for, as in a shell: "{08..11}" counts with leading zeros, "{day,night}" lists.
+    """Return the names a pattern stands for, as in a shell: "{08..11}" counts with leading zeros, "{day,night}" lists.
 
     Raises:
         DataError: none, or more than MAX_SHARDS.

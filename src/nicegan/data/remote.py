@@ -38,7 +38,7 @@ class RemoteFile:
 
 
 def matching_urls(pattern: str) -> list[str]:
-    """The URLs that a pattern with * matches, sorted; none if nothing is there."""
+    """Return the URLs that a pattern with * matches, sorted; none if nothing is there."""
     with _one_line(pattern):
         import fsspec
 

@@ -43,7 +43,7 @@ def serials(samples_seen: int, share: Share, per_process: int) -> range:
 
 
 def crop(seed: int, domain: int, serial: int, margin: int) -> Crop:
-    """The cut of the image that is sampled as number `serial`.
+    """Return the cut of the image that is sampled as number `serial`.
 
     Args:
         seed: of the run.
@@ -56,7 +56,7 @@ def crop(seed: int, domain: int, serial: int, margin: int) -> Crop:
 
 
 def sampled_index(seed: int, domain: int, serial: int, num_images: int) -> int:
-    """Which of `num_images` decoded images is sampled as number `serial`: every one once an epoch."""
+    """Return which of `num_images` decoded images is sampled as number `serial`: every one once an epoch."""
     epoch, place = divmod(serial, num_images)
     return int(_order(seed, domain, epoch, num_images)[place])
 

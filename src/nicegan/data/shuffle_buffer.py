@@ -71,7 +71,7 @@ class Stopped(Exception):  # noqa: N818  no error
 
 
 def decoded(sample: Sample, content: bytes | None, size: tuple[int, int]) -> Pixels:
-    """A sample's image at (height, width), read from its shard where its content is not given."""
+    """Return a sample's image at (height, width), read from its shard where its content is not given."""
     if sample.size > MAX_MEMBER_BYTES:
         raise BrokenImage(f"{sample.size:,} bytes are more than the {MAX_MEMBER_BYTES:,} that are allowed")
     content = read_content(sample) if content is None else content
@@ -82,7 +82,7 @@ def decoded(sample: Sample, content: bytes | None, size: tuple[int, int]) -> Pix
 
 
 def endless(urls: Sequence[str], seed: int, domain: int, start: Position) -> Generator[Found, None, None]:
-    """Every sample from `start` on, epoch after epoch.
+    """Return every sample from `start` on, epoch after epoch.
 
     Raises:
         DataError: a shard cannot be read, or a whole epoch is without an image.
@@ -136,7 +136,7 @@ class WindowReader:
             self._sequence = None
 
     def _samples_from(self, number: int) -> Generator[Found, None, None]:
-        """Every sample from the first of window `number` on; remembers where windows begin."""
+        """Return every sample from the first of window `number` on; remembers where windows begin."""
         nearest = max(known for known in self.known if known <= number)
         start = self.known[nearest]
         for count, found in enumerate(endless(self.urls, self.seed, self.domain, start)):

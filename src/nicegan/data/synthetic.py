@@ -82,7 +82,7 @@ class DemoData(NamedTuple):
 
 
 def draw_layout(random: np.random.Generator) -> Layout:
-    """A new arrangement of hills, houses and trees."""
+    """Return a new arrangement of hills, houses and trees."""
     places = random.permutation(5)
     num_houses, num_trees = random.integers(1, 4), random.integers(1, 3)
     near = _ridge(random, base=random.uniform(0.6, 0.72), relief=0.05)
@@ -110,14 +110,14 @@ def draw_layout(random: np.random.Generator) -> Layout:
 
 
 def _ridge(random: np.random.Generator, base: float, relief: float) -> tuple[float, ...]:
-    """A smooth skyline: a few waves of random phase."""
+    """Return a smooth skyline: a few waves of random phase."""
     x = np.linspace(0, 1, 33)
     waves = [random.uniform(0.3, 1) / k * np.sin(2 * np.pi * (k * x + random.random())) for k in (1, 2, 3)]
     return tuple((base + relief * np.sum(waves, axis=0) / 1.5).tolist())
 
 
 def paint(layout: Layout, palette: Palette, side: int) -> Image.Image:
-    """The scene as an RGB image of side x side pixels."""
+    """Return the scene as an RGB image of side x side pixels."""
     canvas = side * OVERSAMPLING
     image = _sky(palette, canvas)
     draw = ImageDraw.Draw(image)

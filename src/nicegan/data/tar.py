@@ -64,7 +64,7 @@ class Tar:
         self._file.close()
 
     def samples(self, offset: int = 0) -> Iterator[Sample]:
-        """The images from the member at byte `offset` on. Between two of them, `content` may be called."""
+        """Return the images from the member at byte `offset` on. Between two of them, `content` may be called."""
         key, has_image = None, False
         for member in self._members(offset):
             if not member.isreg() or member.issparse():
@@ -78,7 +78,7 @@ class Tar:
                 yield Sample(self.url, member.name, member.offset, member.offset_data, member.size)
 
     def content(self, sample: Sample) -> bytes:
-        """The bytes of an image, all of them."""
+        """Return the bytes of an image, all of them."""
         try:
             self._file.seek(sample.start)
             content = self._file.read(sample.size)
@@ -132,7 +132,7 @@ class _Headers:
 
 
 def read_content(sample: Sample) -> bytes:
-    """The bytes of one image, its shard opened for it alone."""
+    """Return the bytes of one image, its shard opened for it alone."""
     tar = Tar(sample.url)
     try:
         return tar.content(sample)
@@ -141,7 +141,7 @@ def read_content(sample: Sample) -> bytes:
 
 
 def contents(urls: Sequence[str]) -> Iterator[tuple[Sample, bytes | None]]:
-    """The images of shards, one shard after the other, with their content unless it is too large."""
+    """Return the images of shards, one shard after the other, with their content unless it is too large."""
     for url in urls:
         with closing(Tar(url)) as tar:
             for sample in tar.samples():

@@ -82,7 +82,7 @@ class TrainingData:
         return self.config.batch_size * self.config.accumulate
 
     def batch(self, samples_seen: int, device: torch.device, detour: int = 0) -> Batch:
-        """The images of one step, cropped, flipped and scaled to [-1, 1]; each `detour` is another order.
+        """Return the images of one step, cropped, flipped and scaled to [-1, 1]; each `detour` is another order.
 
         Raises:
             DataError: tar shards that cannot be read, or a broken image in one.
@@ -95,16 +95,16 @@ class TrainingData:
         return Batch(*(to_network(side.to(device, non_blocking=True)) for side in sides))
 
     def names(self, samples_seen: int, detour: int = 0) -> dict[str, list[str]]:
-        """The files, or members of shards, that `batch` takes, by domain."""
+        """Return the files, or members of shards, that `batch` takes, by domain."""
         wanted = self._serials(samples_seen)
         return {name: source.names(self._seed(detour), wanted) for name, source in zip("AB", self.sources, strict=True)}
 
     def samples(self, device: torch.device) -> Batch:
-        """The images of the sample grids."""
+        """Return the images of the sample grids."""
         return Batch(*(images[:NUM_SAMPLES].to(device) for images in self.scored))
 
     def described(self) -> str:
-        """What there is to train on: "771 images of A and 1264 of B", "12 shards of A and 80 images of B"."""
+        """Return what there is to train on: "771 images of A and 1264 of B", "12 shards of A and 80 images of B"."""
         a, b = (source.amount for source in self.sources)
         what = "" if a.what == b.what else f" {b.what}{'s' * (b.num != 1)}"
         return f"{a.num} {a.what}{'s' * (a.num != 1)} of A and {b.num}{what} of B"
@@ -142,7 +142,7 @@ class TrainingData:
         return (self.config.seed + detour * DETOUR) % 2**63
 
     def _open_files(self, train: dict[str, Place], test: dict[str, Place], progress: Progress) -> dict[str, ImageStore]:
-        """The decoded images of every place that holds files."""
+        """Return the decoded images of every place that holds files."""
         config = self.config
         paths = {what: (place.paths, config.load_size) for what, place in train.items() if isinstance(place, Files)}
         paths |= {
@@ -153,7 +153,7 @@ class TrainingData:
         return {what: open_images(some, size, progress=partial(progress, what)) for what, (some, size) in paths.items()}
 
     def _open_sources(self, found: Dataset, stores: dict[str, ImageStore], progress: Progress) -> tuple[Source, ...]:
-        """A source a domain; the first image of shards is decoded, so that what cannot work is said at once."""
+        """Return a source a domain; the first image of shards is decoded, so that what cannot work is said at once."""
         config, sources = self.config, []
         for domain, (name, place) in enumerate({"A": found.train_a, "B": found.train_b}.items()):
             what = f"images of {name}"
@@ -168,7 +168,7 @@ class TrainingData:
         return tuple(sources)
 
     def _scored(self, what: str, place: Place, stores: dict[str, ImageStore], progress: Progress) -> Pixels:
-        """Images for the score: of files at equal distances, of shards the first ones."""
+        """Return images for the score: of files at equal distances, of shards the first ones."""
         if isinstance(place, Files):
             return stores[what].pixels
         config, told = self.config, partial(progress, what)

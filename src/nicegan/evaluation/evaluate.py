@@ -32,7 +32,7 @@ Watch = Callable[[str], AbstractContextManager[Progress]]
 
 
 def unwatched(_what: str) -> AbstractContextManager[Progress]:
-    """A progress bar that nobody sees."""
+    """Return a progress bar that nobody sees."""
     return nullcontext(lambda done, count: None)
 
 
@@ -175,7 +175,7 @@ def _features(one: ImageSet, network: FeatureNetwork, watch: Watch, processes: P
 def _open_network(
     features: str | Path, resize: Resize | None, device: str, watch: Watch, processes: ProcessGroup
 ) -> FeatureNetwork:
-    """The network; the first process downloads it, if it must be."""
+    """Return the network; the first process downloads it, if it must be."""
     with watch("downloading") if str(features) == INCEPTION else unwatched("") as progress:
         return processes.on_first_here(lambda: load_feature_network(features, resize, device, progress))
 
@@ -206,7 +206,7 @@ def _translated(  # noqa: PLR0913
     watch: Watch,
     processes: ProcessGroup,
 ) -> list[ImageSet]:
-    """The inputs, translated by each into files at the model's own size."""
+    """Return the inputs, translated by each into files at the model's own size."""
     sets = []
     for number, (name, translator) in enumerate(translators.items()):
         out, size = folder / str(number), translator.spec.image_size

@@ -100,7 +100,7 @@ def extract_features(
 
 
 def prepare(image: Image.Image, resize: Resize) -> Prepared:
-    """An RGB image as the feature network takes it: (h, w, 3), 0..255.
+    """Return an RGB image as the feature network takes it: (h, w, 3), 0..255.
 
     "none": as stored, uint8. "paper": 299x299, bilinear without antialiasing, float32. "clean": 299x299, each channel
     resized by PIL's antialiased bicubic filter in float32, clipped to 0..255.
@@ -134,7 +134,7 @@ def _check_width(rows: dict[Path, Tensor], newest: Path, name: str) -> None:
 
 
 def _fingerprint(paths: Sequence[Path], facts: NetworkFacts) -> str:
-    """A name for the features of these images, as they are now, on this network."""
+    """Return a name for the features of these images, as they are now, on this network."""
     digest = hashlib.sha256(f"{FORMAT_VERSION} {facts.sha256} {facts.resize} {facts.is_inception}".encode())
     for path in paths:
         try:
@@ -153,7 +153,7 @@ def _write(path: Path, features: Float[Tensor, "n d"]) -> None:
 
 
 def _read(path: Path, count: int) -> Float[Tensor, "n d"] | None:
-    """The features of a cache entry; None if there is none, or a damaged one."""
+    """Return the features of a cache entry; None if there is none, or a damaged one."""
     try:
         with safe_open(path, framework="pt") as file:
             features, checksum = file.get_tensor("features"), (file.metadata() or {}).get("sha256")

@@ -14,7 +14,7 @@ from nicegan.evaluation.image_set import ImageSet, refuse_one
 
 
 def read_test_images(data: Path, folder: Path) -> dict[str, ImageSet]:
-    """The test images of "A" and "B", numbered by their keys; a file that a list names twice counts once.
+    """Return the test images of "A" and "B", numbered by their keys; a file that a list names twice counts once.
 
     Args:
         data: a dataset folder.
@@ -41,7 +41,7 @@ def _numbered(place: Place, folder: Path) -> ImageSet:
 
 
 def unpacked(tars: Tars, folder: Path) -> list[Path]:
-    """The images of shards as files, byte by byte, in the shards' order.
+    """Return the images of shards as files, byte by byte, in the shards' order.
 
     Files are numbered, not named like their members, whose names may lead out of the folder or clash.
 

@@ -24,7 +24,7 @@ class ImageSet(NamedTuple):
     keys: list[str]
 
     def partners(self, others: ImageSet) -> list[Path]:
-        """The image of `others` that belongs to each of ours, in our order.
+        """Return the image of `others` that belongs to each of ours, in our order.
 
         Raises:
             DataError: one of ours has none.
@@ -40,7 +40,7 @@ class ImageSet(NamedTuple):
 
 
 def read_set(folder: Path, name: str | None = None) -> ImageSet:
-    """The images below a folder; its name is the folder's unless another is given.
+    """Return the images below a folder; its name is the folder's unless another is given.
 
     An image's key is its path inside the folder, without its suffix.
 

@@ -58,7 +58,7 @@ class Measured(NamedTuple):
     num_smaller: int
 
     def scores(self) -> dict[str, Score]:
-        """Each value with its interval."""
+        """Return each value with its interval."""
         bounds = BOUNDS | {name: share_bounds(self.num_smaller, most) for name, most in SHARES.items()}
         return {
             name: _score(value, self.of_halves.get(name), bounds.get(name, ANYWHERE))
@@ -66,7 +66,7 @@ class Measured(NamedTuple):
         }
 
     def minus(self, other: Measured) -> dict[str, Score]:
-        """The differences of two sets of fakes that were measured on the same halves of the real ones."""
+        """Return the differences of two sets of fakes that were measured on the same halves of the real ones."""
         least = share_bounds(min(self.num_smaller, other.num_smaller)).least_reach
         bounds = dict.fromkeys(SHARES, Bounds(least_reach=least))
         found = {}
@@ -102,7 +102,7 @@ def measure(
     choice: Choice | None,
     seed: int = 0,
 ) -> Measured:
-    """Every score that these features give.
+    """Return every score that these features give.
 
     Args:
         real, fake: features of at least two images each.

@@ -69,7 +69,7 @@ class Evaluation(NamedTuple):
 
 
 def count_notes(num_real: int, counts: dict[str, int], num_features: int, facts: NetworkFacts) -> list[str]:
-    """What the numbers of images forbid to conclude; `counts` are those of the candidates, by name."""
+    """Return what the numbers of images forbid to conclude; `counts` are those of the candidates, by name."""
     frechet = facts.frechet_name()
     unequal = [f"{count} ({name})" for name, count in counts.items() if count != num_real]
     smallest = min(num_real, *counts.values())

@@ -15,7 +15,7 @@ DIGITS = {"frechet": 1, "kernel": 2}  # else 3
 
 
 def title(direction: str, found: Evaluation) -> list[str]:
-    """What is compared with what, on which features."""
+    """Return what is compared with what, on which features."""
     network = found.network
     resize = "at their own size" if network.resize == "none" else f"resized by the {network.resize} protocol"
     return [
@@ -25,7 +25,7 @@ def title(direction: str, found: Evaluation) -> list[str]:
 
 
 def score_rows(found: Evaluation) -> Iterator[list[str]]:
-    """The header, then one row a score: values, and half the widths of their intervals."""
+    """Return the header, then one row a score: values, and half the widths of their intervals."""
     yield ["", *_columns(found)]
     yield ["images", *(str(one.num_images) for one in found.candidates)]
     for name in NAMES:
@@ -45,7 +45,7 @@ def difference_rows(found: Evaluation) -> Iterator[list[str]]:
 
 
 def below(found: Evaluation) -> list[str]:
-    """The kernel distance over subsets, what the intervals are, and notes."""
+    """Return the kernel distance over subsets, what the intervals are, and notes."""
     lines = [f"{found.network.kernel_name()} x {KERNEL_FACTOR} over subsets: {'; '.join(_subsets(found))}"]
     if any(score.low is not None for one in found.candidates for score in one.scores.values()):
         lines.append("±: 95 % interval for other images, as many of them")
@@ -86,13 +86,13 @@ def _subsets(found: Evaluation) -> Iterator[str]:
 
 
 def _columns(found: Evaluation) -> list[str]:
-    """The candidates' names, as short as tells them apart."""
+    """Return the candidates' names, as short as tells them apart."""
     names = [one.name for one in found.candidates]
     short = [_short(name) for name in names]
     return short if len(set(short)) == len(short) else names
 
 
 def _short(name: str) -> str:
-    """The last part of a path that says something."""
+    """Return the last part of a path that says something."""
     path = PurePath(name)
     return (path.parent.name if path.name == MODEL_FILE else path.name) or name

@@ -80,5 +80,5 @@ def score_against_truth(direction: str, inputs: Path, translations: Path, truth:
 
 
 def read_all(paths: list[Path]) -> Image:
-    """Images of one size as a tensor in [-1, 1]."""
+    """Return images of one size as a tensor in [-1, 1]."""
     return to_network(torch.from_numpy(np.stack([np.asarray(read_image(path)) for path in paths])))

@@ -178,7 +178,7 @@ def _read(source: Path, size: tuple[int, int] | None) -> Pixels | DataError:
 
 
 def of_one_size(images: dict[Path, ImageArray], batch_size: int, max_pixels: int) -> Iterator[dict[Path, ImageArray]]:
-    """Images (h, w, 3) of equal size, as many together as `batch_size` and the memory for large ones allow."""
+    """Return images (h, w, 3) of equal size, as many together as `batch_size` and the memory for large ones allow."""
     for shape in sorted({image.shape for image in images.values()}):
         alike = [path for path, image in images.items() if image.shape == shape]
         count = max(1, min(batch_size, max_pixels // (shape[0] * shape[1])))

@@ -58,7 +58,7 @@ def halves(count: int, number: int, seed: int) -> Int[Tensor, "_ _"]:
 
 
 def interval(value: float, of_halves: Float[Tensor, " _"], bounds: Bounds = ANYWHERE) -> Interval:
-    """The value, plus and minus 1.96 standard errors, within what the score can be.
+    """Return the value, plus and minus 1.96 standard errors, within what the score can be.
 
     Args:
         value: the score of all images.

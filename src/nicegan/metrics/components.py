@@ -19,7 +19,7 @@ class Components(NamedTuple):
 
 
 def principal_components(rows: Float[Tensor, "n d"], count: int) -> Components:
-    """The first `count` principal components of n points (fewer if n - 1 is less); distances keep their unit.
+    """Return the first `count` principal components of n points (fewer if n - 1 is less); distances keep their unit.
 
     By the n x n matrix of the centred points' products, G = U diag(s) U', so that the points are U sqrt(s): no
     second copy of the points is made, however large d is. Each axis's sign makes its largest coordinate positive.

@@ -34,7 +34,7 @@ def kernel_distance(products: Products, num_features: int) -> float:
 
 
 def kernel_subsets(products: Products, num_features: int, seed: int = 0) -> KernelSubsets:
-    """The published protocol: 50 subsets of min(1000, n, m) images of each set, sampled without replacement.
+    """Return the published protocol: 50 subsets of min(1000, n, m) images of each set, sampled without replacement.
 
     The deviation is that of the choice of subsets, not the score's uncertainty: it is 0 where a subset is a whole set.
     """

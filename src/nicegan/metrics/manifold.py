@@ -33,7 +33,7 @@ class Manifold(NamedTuple):
 
 
 def manifold(products: Products, k: int = NUM_NEIGHBOURS) -> Manifold:
-    """The four shares; each set needs more than k images."""
+    """Return the four shares; each set needs more than k images."""
     size_real, size_fake = products.real.diagonal(), products.fake.diagonal()
     between = size_real[:, None] + size_fake - 2 * products.cross  # squared distances
     in_real = between <= _reach(products.real, k)[:, None]

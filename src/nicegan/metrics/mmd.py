@@ -29,7 +29,7 @@ class PermutationTest(NamedTuple):
 
 
 def median_distance(points: Points) -> float:
-    """The median Euclidean distance of pairs of points that differ; 0 if none do."""
+    """Return the median Euclidean distance of pairs of points that differ; 0 if none do."""
     distances = torch.pdist(points)
     positive = distances[distances > 0]
     return positive.median().item() if len(positive) else 0.0

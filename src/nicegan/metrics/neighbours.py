@@ -28,14 +28,14 @@ class Mixing(NamedTuple):
 
 
 def nearest(queries: Float[Tensor, "queries d"], points: Float[Tensor, "points d"], count: int) -> Nearest:
-    """The `count` nearest of `points` (all of them if they are fewer) for each query."""
+    """Return the `count` nearest of `points` (all of them if they are fewer) for each query."""
     distances = torch.cdist(queries, points)
     found = distances.topk(min(count, len(points)), largest=False)
     return Nearest(found.indices, found.values)
 
 
 def mixing(points: Float[Tensor, "n d"], num_first: int, num_neighbours: int = 10) -> Mixing:
-    """How the first `num_first` points mix with the others, by the nearest neighbours of every point."""
+    """Return how the first `num_first` points mix with the others, by the nearest neighbours of every point."""
     count = len(points)
     num_neighbours = min(num_neighbours, count - 1)
     distances = torch.cdist(points, points).fill_diagonal_(torch.inf)  # nobody is their own neighbour

@@ -21,11 +21,11 @@ class Products(NamedTuple):
     cross: Float[Tensor, "n m"]
 
     def part(self, real: Int[Tensor, " _"], fake: Int[Tensor, " _"]) -> Products:
-        """The products of some images of each set, named by their rows."""
+        """Return the products of some images of each set, named by their rows."""
         return Products(self.real[real[:, None], real], self.fake[fake[:, None], fake], self.cross[real[:, None], fake])
 
 
 def inner_products(real: Features, fake: Features) -> Products:
-    """The inner products of features (n, d) and (m, d)."""
+    """Return the inner products of features (n, d) and (m, d)."""
     real, fake = real.double(), fake.double()
     return Products(real @ real.T, fake @ fake.T, real @ fake.T)

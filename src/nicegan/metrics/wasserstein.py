@@ -40,7 +40,7 @@ def sliced_wasserstein(fake: Images, real: Images, seed: int = 0) -> float:
 
 
 def laplacian_pyramid(images: Images) -> list[Images]:
-    """What each halving of the size loses, from fine to coarse, and what is left at the end."""
+    """Return what each halving of the size loses, from fine to coarse, and what is left at the end."""
     levels = []
     while min(images.shape[2:]) >= 2 * SMALLEST_SIDE:
         smaller = F.interpolate(images, scale_factor=0.5, mode="bilinear", antialias=True)

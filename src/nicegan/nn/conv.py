@@ -38,13 +38,13 @@ class Recompute(NamedTuple):
 
 
 def with_recompute(tensor: Tensor, recipe: Recompute) -> Tensor:
-    """The tensor, carrying its recipe to the convolution that follows."""
+    """Return the tensor, carrying its recipe to the convolution that follows."""
     tensor.recipe = recipe, tensor._version  # pyright: ignore[reportAttributeAccessIssue]
     return tensor
 
 
 def recompute_of(tensor: Tensor) -> Recompute:
-    """The tensor's recipe; the tensor itself where it has none, or was changed in place since."""
+    """Return the tensor's recipe; the tensor itself where it has none, or was changed in place since."""
     recipe, version = getattr(tensor, "recipe", (None, 0))
     return recipe if recipe and version == tensor._version else Recompute(lambda kept: kept, (tensor,))
 
@@ -171,7 +171,7 @@ def unpad_gradient(gradient: Tensor, shape: torch.Size, padding: int) -> Tensor:
 
 
 def _blank(shape: torch.Size, margin: int, like: Tensor) -> Tensor:
-    """A tensor of this shape, higher and wider by `margin`, that will not be read."""
+    """Return a tensor of this shape, higher and wider by `margin`, that will not be read."""
     sizes = (*shape[:2], shape[2] + margin, shape[3] + margin)
     return torch.empty(sizes, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
 
@@ -189,7 +189,7 @@ def convolve(  # noqa: PLR0913
     padding: int,
     low: Float[Tensor, "c_out c k k"] | None = None,
 ) -> Float[Tensor, "n c_out h_out w_out"]:
-    """The convolution of x, padded by reflection on every side.
+    """Return the convolution of x, padded by reflection on every side.
 
     Args:
         x: the images or features.

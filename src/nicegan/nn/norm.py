@@ -58,7 +58,7 @@ def instance_moments(x: Float[Tensor, "n c h w"]) -> Moments:
 def mixed_affine(
     moments: Moments, gamma: PerChannel, beta: PerChannel, mix: Float[Tensor, "c 2"], num_pixels: int
 ) -> Affine:
-    """The normalisation as one affine map per image and channel; `mix` holds the logits (instance, layer)."""
+    """Return the normalisation as one affine map per image and channel; `mix` holds the logits (instance, layer)."""
     mean, variance = moments
     num_channels = mean.shape[1]
     layer_mean = mean.mean(dim=1, keepdim=True)

@@ -66,7 +66,7 @@ class SpectralConv2d(nn.Conv2d):
         return self._scaled(out, sigma.to(out.dtype), (-1, 1, 1))
 
     def _multiply(self, padded: Tensor, size: tuple[int, int]) -> Tensor:
-        """The convolution as one product of matrices. v is one more row of it: W v, and the rank-one term of the
+        """Return the convolution as one product of matrices. v is one more row of it: W v, and the rank-one term of the
         gradient, take no further pass over the weight."""
         patches = F.unfold(padded, 4, stride=self.stride).transpose(1, 2)  # (n, positions, c * 16)
         rows = torch.cat([patches.flatten(0, 1), self.norm.v[None].to(patches.dtype)])

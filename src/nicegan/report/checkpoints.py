@@ -68,7 +68,7 @@ class Distance(NamedTuple):
 
 
 def compared(config: RunConfig, models: dict[str, Path], machine: Machine) -> str:
-    """A table of sliced Wasserstein distances with intervals, as HTML; and what they tell."""
+    """Return a table of sliced Wasserstein distances with intervals, as HTML; and what they tell."""
     found = chosen_images(find_dataset(config.data, config.domain_a, config.domain_b), config.size, NUM_SCORED)
     real = {domain: some.images for domain, some in found.items()}
     rows = {UNTRANSLATED: [_distance(real[source], real[target]) for source, target in OTHER.items()]}
@@ -92,7 +92,7 @@ def compared(config: RunConfig, models: dict[str, Path], machine: Machine) -> st
 
 
 def _distance(fake: Image, real: Image) -> Distance:
-    """All rows of the table are halved alike, so that what they have in common drops out of differences."""
+    """Return all rows of the table are halved alike, so that what they have in common drops out of differences."""
     value = sliced_wasserstein(fake, real)
     if min(len(fake), len(real)) < MIN_FOR_INTERVAL:
         return Distance(value, None)
@@ -102,7 +102,7 @@ def _distance(fake: Image, real: Image) -> Distance:
 
 
 def _significance(best: Sequence[Distance], last: Sequence[Distance]) -> str:
-    """Whether the last checkpoint differs from the best one by more than chance, in each direction."""
+    """Return whether the last checkpoint differs from the best one by more than chance, in each direction."""
     differences = []
     for direction, one, other in zip(map(" to ".join, OTHER.items()), best, last, strict=True):
         difference = other.value - one.value

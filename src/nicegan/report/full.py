@@ -72,7 +72,7 @@ def report(  # noqa: PLR0913
 
 
 def _made(parts: dict[str, Callable[[], str]], console: Console | None) -> Iterator[str]:
-    """Each part as a section; one that cannot be made says why, and the rest of the report stands."""
+    """Return each part as a section; one that cannot be made says why, and the rest of the report stands."""
     for name, make in parts.items():
         if console:
             say(console, f"{name.lower()} ...")
@@ -109,7 +109,7 @@ def scores(config: RunConfig, models: dict[str, Path], machine: Machine, feature
 
 
 def latents(run: Path, config: RunConfig, machine: Machine) -> str:
-    """Both domains in the latent space, and their nearest neighbours."""
+    """Return both domains in the latent space, and their nearest neighbours."""
     dataset = find_dataset(config.data, config.domain_a, config.domain_b)
     analysis = analyse_latents(run, dataset, machine, count=NUM_LATENTS)
     found = analysis.mixing
@@ -122,7 +122,7 @@ def latents(run: Path, config: RunConfig, machine: Machine) -> str:
 
 
 def heatmaps(run: Path, config: RunConfig, machine: Machine) -> str:
-    """What the discriminators look at."""
+    """Return what the discriminators look at."""
     dataset = find_dataset(config.data, config.domain_a, config.domain_b)
     found = draw_heatmaps(run, dataset, machine, count=NUM_HEATMAPS)
     sheets = {domain: heatmap_sheet(found, domain) for domain in OTHER.values()}

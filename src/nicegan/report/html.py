@@ -41,12 +41,12 @@ def page(title: str, lead: str, sections: Sequence[str]) -> str:
 
 
 def section(title: str, content: str) -> str:
-    """A titled box."""
+    """Return a titled box."""
     return f"<section><h2>{html.escape(title)}</h2>{content}</section>"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table that scrolls sideways on narrow screens."""
+    """Return a table that scrolls sideways on narrow screens."""
     head = "".join(f"<th>{html.escape(column)}</th>" for column in columns) if any(columns) else ""
     body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
     return f"<div class=scroll><table><tr>{head}</tr>{body}</table></div>"
@@ -58,17 +58,17 @@ def _cell(words: str) -> str:
 
 
 def subtitle(words: str) -> str:
-    """The title of a part of a box."""
+    """Return the title of a part of a box."""
     return f"<h3>{html.escape(words)}</h3>"
 
 
 def paragraph(words: str) -> str:
-    """A line of text."""
+    """Return a line of text."""
     return f"<p>{html.escape(words)}</p>"
 
 
 def figure(png: bytes, caption: str, *, wide: bool = False) -> str:
-    """A picture inside the page; a wide one scrolls sideways on narrow screens instead of shrinking."""
+    """Return a picture inside the page; a wide one scrolls sideways on narrow screens instead of shrinking."""
     data = base64.b64encode(png).decode()
     frame = "scroll wide" if wide else ""
     return (

@@ -33,7 +33,7 @@ class _Description(Origin):
 
 
 def read_origins(folder: RunFolder) -> list[Origin]:
-    """What a run began on, and what each resumed part of it ran on.
+    """Return what a run began on, and what each resumed part of it ran on.
 
     Raises:
         ConfigError: there is no run, or its config.json cannot be read.
@@ -51,7 +51,7 @@ def why_best(pointer: Path) -> str:
 
 
 def best_in_words(pointer: Path) -> str | None:
-    """The checkpoint that `best` names, and why; None if it names none that is there."""
+    """Return the checkpoint that `best` names, and why; None if it names none that is there."""
     place, said = pointed_at(pointer), read_pointer(pointer)
     if place is None:
         return None

@@ -59,17 +59,17 @@ def refresh_report(run: Path) -> Path:
 
 
 def whole_report_command(run: Path) -> str:
-    """What adds scores, latents and heatmaps to a run's report."""
+    """Return what adds scores, latents and heatmaps to a run's report."""
     return f"nicegan report {shlex.quote(str(run))}"
 
 
 def steps_done(metrics: Metrics) -> int:
-    """The last step that was logged."""
+    """Return the last step that was logged."""
     return int(metrics[-1]["step"]) if metrics else 0
 
 
 def samples(run: Path) -> str:
-    """The newest grid; and earlier ones, folded away."""
+    """Return the newest grid; and earlier ones, folded away."""
     grids = sorted(path for path in (run / "samples").glob("*.png") if path.stem.isdigit())
     if not grids:
         return "<p>No samples yet.</p>"

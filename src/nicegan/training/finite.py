@@ -82,7 +82,7 @@ class FiniteCheck:
 
 
 def non_finite_names(phase: Phase, terms: Terms) -> list[str]:
-    """Names of the terms that are not finite, or else of the first few gradients that are not."""
+    """Return names of the terms that are not finite, or else of the first few gradients that are not."""
     wrong = [term_name(phase.name, name) for name, term in terms.items() if not torch.isfinite(term).all()]
     gradients = (
         f"gradient of {phase.name}/{name}"
@@ -93,5 +93,5 @@ def non_finite_names(phase: Phase, terms: Terms) -> list[str]:
 
 
 def norm_of(phase: Phase) -> str:
-    """What is wrong where every gradient is finite and their norm is not, or where a GPU tells no more."""
+    """Return what is wrong where every gradient is finite and their norm is not, or where a GPU tells no more."""
     return f"norm of {phase.name}'s gradients"

@@ -161,7 +161,7 @@ def summarised(terms: dict[str, float]) -> dict[str, float]:
 
 
 def describe_origin(machine: str, num_processes: int = 1) -> dict[str, Any]:
-    """What a run runs on: versions, commit, machine, and how many processes."""
+    """Return what a run runs on: versions, commit, machine, and how many processes."""
     packages = ("nicegan", "torch", "numpy", "pillow")
     return {
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},

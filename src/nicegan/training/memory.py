@@ -65,7 +65,7 @@ class _Ledger(TorchDispatchMode):
 
 
 def predict(config: RunConfig, machine: Machine) -> Need:
-    """What training with these settings will need on this machine, the process itself included.
+    """Return what training with these settings will need on this machine, the process itself included.
 
     Within 15 % of what was measured on CPUs (benchmarks/results/growth_cpu.md). On a GPU: of what PyTorch allocates.
     """
@@ -110,7 +110,7 @@ def _size(tensors: Iterable[Tensor]) -> int:
 
 
 def shortage(config: RunConfig, machine: Machine) -> str | None:
-    """What will not fit, and the nearest settings that would; None if all fits or the machine does not tell."""
+    """Return what will not fit, and the nearest settings that would; None if all fits or the machine does not tell."""
     free = free_bytes(machine.device)
     if free is None or _generous(config, machine) <= free or (need := predict(config, machine)).total <= free:
         return None

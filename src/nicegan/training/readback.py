@@ -38,12 +38,12 @@ class DelayedReadback:
             arrived.record()
 
     def read(self, step: int) -> Iterator[Check]:
-        """All numbers that must be known by this step, oldest first."""
+        """Return all numbers that must be known by this step, oldest first."""
         while self.pending and (self.pending[0].arrived is None or self.pending[0].step <= step - DELAY_STEPS):
             yield self._taken()
 
     def rest(self) -> Iterator[Check]:
-        """All numbers, waiting for those that are still on their way."""
+        """Return all numbers, waiting for those that are still on their way."""
         while self.pending:
             yield self._taken()
 

@@ -59,7 +59,7 @@ class StopVote:
         self.signal_number = 0
 
     def take(self, step: int, signal_number: int | None) -> int:
-        """The signal that asked for it, or 0; `signal_number` is what this process was sent."""
+        """Return the signal that asked for it, or 0; `signal_number` is what this process was sent."""
         if self.processes.size == 1:
             self.signal_number = signal_number or 0
         else:

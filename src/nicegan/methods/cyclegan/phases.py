@@ -85,7 +85,7 @@ class DiscriminatorPhase(Phase):
             return both_ways(lambda: self.separate(a, batch.a, fake_a), lambda: self.separate(b, batch.b, fake_b))
 
     def separate(self, domain: Domain, real: Image, fake: Image) -> Terms:
-        """One domain: 1/2 mean (D(real) - 1)^2 + 1/2 mean D(fake)^2, as two terms."""
+        """Return one domain: 1/2 mean (D(real) - 1)^2 + 1/2 mean D(fake)^2, as two terms."""
         of_real, of_fake = domain.discriminator(torch.cat([real, fake]))["patch"].chunk(2)
         half = self.weights.adversarial / 2
         return {

@@ -41,11 +41,11 @@ class Encoder(nn.Module):
         self.cam = cam
 
     def features(self, image: Image) -> Features:
-        """What the attention and the CAM classifier look at."""
+        """Return what the attention and the CAM classifier look at."""
         return self.layers(image.contiguous(memory_format=torch.channels_last))
 
     def attend(self, features: Features) -> Latent:
-        """The latent of these features."""
+        """Return the latent of these features."""
         if self.attention is None:
             return F.leaky_relu(features, LEAK)
         assert self.cam is not None, "an attention needs the weights of a CAM"

@@ -18,12 +18,12 @@ def num_halvings(depth: int, head: str) -> int:
 
 
 def smallest_side(depth: int, shared_layers: int, heads: Sequence[str]) -> int:
-    """The smallest image side, in pixels, that every one of `heads` and the encoder can take."""
+    """Return the smallest image side, in pixels, that every one of `heads` and the encoder can take."""
     sides = [SMALLEST_LATENT_SIDE << shared_layers]
     sides += [_SMALLEST_SIDE_AT_HEAD << num_halvings(depth, head) for head in heads if head != "cam"]
     return max(sides)
 
 
 def smallest_depth(shared_layers: int) -> int:
-    """The shallowest discriminator whose local head still follows the encoder."""
+    """Return the shallowest discriminator whose local head still follows the encoder."""
     return shared_layers + 4

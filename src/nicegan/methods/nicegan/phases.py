@@ -47,7 +47,7 @@ class DiscriminatorPhase(Phase):
             )
 
     def separate(self, source: AnyDomain, target: AnyDomain, image: Image, real: Image) -> Terms:
-        """One direction: sum over k of mean (D_k(b) - 1)^2 + mean D_k(G_B(E_A(a)))^2."""
+        """Return one direction: sum over k of mean (D_k(b) - 1)^2 + mean D_k(G_B(E_A(a)))^2."""
         with torch.no_grad():
             fake = target.generator(source.encoder(image))
         terms = {}
@@ -63,7 +63,7 @@ class DiscriminatorPhase(Phase):
             spectral.iterate(domain.discriminator)
 
     def chance_losses(self) -> dict[str, float]:
-        """Each head's loss when it says 1/2 to everything."""
+        """Return each head's loss when it says 1/2 to everything."""
         loss = self.weights.adversarial * CHANCE_LOSS
         return {f"{domain.name}/{head}": loss for domain in self.domains for head in domain.discriminator.head_names}
 
