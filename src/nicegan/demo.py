@@ -25,7 +25,7 @@ from nicegan.report.full import report
 from nicegan.report.html import figure, section, table
 from nicegan.run_config import RunConfig
 from nicegan.shapes import OTHER, DomainName
-from nicegan.sheets import Group, draw_sheet
+from nicegan.sheets import Group, plot_sheet
 from nicegan.training.trainer import train
 
 NUM_TRAIN, NUM_TEST = 400, 48  # scenes a domain
@@ -61,7 +61,7 @@ def run_demo(out: Path, *, seed: int, steps: int | None, console: Console) -> De
         translate_files(translator, [inputs], translated, to=to)
         scores.append(score_against_truth(name, inputs, translated, truth))
         groups.append(truth_sheet(name, {"input": inputs, "translation": translated, "truth": truth}))
-    draw_sheet(groups).save(out / "grid.png")
+    plot_sheet(groups).save(out / "grid.png")
     (out / "scores.json").write_text(json.dumps([score.as_dict() for score in scores], indent=1) + "\n")
     content = table(TRUTH_COLUMNS, [score.row() for score in scores])
     caption = "Test scenes, translated, and the truth"

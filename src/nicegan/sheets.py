@@ -32,7 +32,7 @@ class Group(NamedTuple):
     columns: dict[str, Tiles]
 
 
-def draw_sheet(groups: Sequence[Group]) -> PILImage.Image:
+def plot_sheet(groups: Sequence[Group]) -> PILImage.Image:
     """Return the groups side by side, each with its title above the names of its columns."""
     enlarged = [{name: _enlarged(tiles) for name, tiles in group.columns.items()} for group in groups]
     shapes = [tiles.shape for columns in enlarged for tiles in columns.values()]

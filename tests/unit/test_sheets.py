@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from nicegan.sheets import GROUP_GAP, MARGIN, Group, draw_sheet, overlaid, stacked
+from nicegan.sheets import GROUP_GAP, MARGIN, Group, overlaid, plot_sheet, stacked
 
 
 def flat(value: int, count: int, side: int = 100) -> torch.Tensor:
@@ -11,7 +11,7 @@ def flat(value: int, count: int, side: int = 100) -> torch.Tensor:
 
 
 def test_tiles_stand_in_columns_and_rows() -> None:
-    sheet = draw_sheet([Group("one", {"a": flat(10, 2), "b": flat(20, 2)}), Group("two", {"c": flat(30, 1)})])
+    sheet = plot_sheet([Group("one", {"a": flat(10, 2), "b": flat(20, 2)}), Group("two", {"c": flat(30, 1)})])
     assert sheet.width == 3 * (100 + MARGIN) + GROUP_GAP + MARGIN
     pixels = np.asarray(sheet)[:, :, 0]
     lefts = [MARGIN, 104 + MARGIN, 208 + MARGIN + GROUP_GAP]
@@ -22,8 +22,8 @@ def test_tiles_stand_in_columns_and_rows() -> None:
 
 
 def test_small_tiles_are_enlarged_and_large_ones_get_larger_letters() -> None:
-    assert draw_sheet([Group("", {"a": flat(0, 1, 40)})]).width == 120 + 2 * MARGIN
-    small, large = (draw_sheet([Group("", {"a": flat(0, 1, side)})]).height - side for side in (128, 256))
+    assert plot_sheet([Group("", {"a": flat(0, 1, 40)})]).width == 120 + 2 * MARGIN
+    small, large = (plot_sheet([Group("", {"a": flat(0, 1, side)})]).height - side for side in (128, 256))
     assert large > small
 
 
@@ -41,7 +41,7 @@ def test_a_long_title_takes_lines_and_stays_over_its_columns() -> None:
         return {"a": flat(0, 1), "b": flat(0, 1)}
 
     title = "runs/ablation/encoder=independent,attention=residual/seed-0, and the nearest of B"
-    short, long = (draw_sheet([Group(words, columns()), Group("", columns())]) for words in ("x", title))
+    short, long = (plot_sheet([Group(words, columns()), Group("", columns())]) for words in ("x", title))
     assert long.width == short.width
     assert long.height > short.height
     above_the_second = np.asarray(long.convert("L"))[: long.height - 104 - 20, 2 * 104 + MARGIN + GROUP_GAP :]

@@ -15,7 +15,7 @@ ROW_INCHES, LINE_INCHES, PANEL_INCHES = 0.28, 0.17, 5.6
 LETTER_INCHES = 0.075
 
 
-def draw(table: AblationTable) -> bytes:
+def plot(table: AblationTable) -> bytes:
     """A panel a score, as a PNG: points of every seed, mean and standard deviation, and the untranslated images."""
     from matplotlib.figure import Figure
 

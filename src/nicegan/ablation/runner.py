@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nicegan.ablation.cell import Cell, decisive, is_finished
-from nicegan.ablation.figure import draw, label
+from nicegan.ablation.figure import label, plot
 from nicegan.ablation.grid import Grid, Switches, as_text, make_grid
 from nicegan.ablation.table import (
     AblationTable,
@@ -166,7 +166,7 @@ class Ablation:
         write_atomically(self.out / "table.md", markdown(table).encode())
         write_atomically(self.out / "table.csv", settings_csv(table).encode())
         write_atomically(self.out / "runs.csv", runs_csv(table).encode())
-        write_atomically(self.out / "figure.png", draw(table))
+        write_atomically(self.out / "figure.png", plot(table))
         return table
 
     def table(self) -> AblationTable:

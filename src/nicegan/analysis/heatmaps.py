@@ -35,7 +35,7 @@ from nicegan.model_file import Model
 from nicegan.nn.heat import to_unit_range
 from nicegan.run_folder import RunFolder
 from nicegan.shapes import OTHER, DomainName, Heat, Image, Logits
-from nicegan.sheets import Group, draw_sheet, overlaid
+from nicegan.sheets import Group, overlaid, plot_sheet
 
 Discriminator = Callable[[Image], Logits]
 Views = dict[str, Image]  # column -> (n, 3, h, w) in [-1, 1]; the first column is the image itself
@@ -63,7 +63,7 @@ class Heatmaps(NamedTuple):
     checkpoint: Path | None
 
 
-def draw_heatmaps(
+def plot_heatmaps(
     path: Path,
     dataset: Dataset,
     machine: Machine,
@@ -194,7 +194,7 @@ def heatmap_sheet(heatmaps: Heatmaps, domain: DomainName) -> PILImage.Image:
     legend = "; logits: brown fake, teal real" if heatmaps.heads else ""
     titles = {f"{domain}, as the networks of {domain} see it{legend}": seen_here.real}
     titles[f"translated to {other}, as those of {other} see it"] = seen_here.fake
-    return draw_sheet(
+    return plot_sheet(
         [Group(title, {name: to_pixels(tiles) for name, tiles in columns.items()}) for title, columns in titles.items()]
     )
 

@@ -15,7 +15,7 @@ from nicegan.analysis.latents import NUM_PERMUTATIONS, LatentAnalysis
 from nicegan.data.augment import to_pixels
 from nicegan.data.folders import evenly_chosen
 from nicegan.metrics.neighbours import Nearest
-from nicegan.sheets import Group, draw_sheet, stacked
+from nicegan.sheets import Group, plot_sheet, stacked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ TITLE_WIDTH = 52  # characters
 NUM_QUERIES = 4  # images of each domain in the sheet of neighbours
 
 
-def draw_latents(analyses: Sequence[LatentAnalysis]) -> bytes:
+def plot_latents(analyses: Sequence[LatentAnalysis]) -> bytes:
     """Return the t-SNE picture as a PNG, a square panel a model, with the MMD and its p-value in the title."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -36,7 +36,7 @@ def draw_latents(analyses: Sequence[LatentAnalysis]) -> bytes:
     size = (PANEL_INCHES * len(analyses), PANEL_INCHES + 0.7 + 0.22 * title_lines)
     sheet = Figure(figsize=size, dpi=150, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08, wspace=0.04))
     for axes, analysis in zip(sheet.subplots(1, len(analyses), squeeze=False)[0], analyses, strict=True):
-        draw_panel(axes, analysis)
+        plot_panel(axes, analysis)
     axes = sheet.axes[0]
     sheet.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     buffer = io.BytesIO()
@@ -44,7 +44,7 @@ def draw_latents(analyses: Sequence[LatentAnalysis]) -> bytes:
     return buffer.getvalue()
 
 
-def draw_panel(axes: Axes, analysis: LatentAnalysis) -> None:
+def plot_panel(axes: Axes, analysis: LatentAnalysis) -> None:
     """One model's points, in a square with one scale on both axes."""
     sides = {"A": analysis.flat[: analysis.num_first], "B": analysis.flat[analysis.num_first :]}
     for domain, points in sides.items():
@@ -71,7 +71,7 @@ def panel_title(analysis: LatentAnalysis) -> str:
     return "\n".join([*name, figures])
 
 
-def draw_neighbours(analyses: Sequence[LatentAnalysis]) -> PILImage.Image:
+def plot_neighbours(analyses: Sequence[LatentAnalysis]) -> PILImage.Image:
     """For each model, the same few images of each domain beside the nearest images of the other domain."""
     return stacked([neighbour_sheet(analysis) for analysis in analyses])
 
@@ -85,7 +85,7 @@ def neighbour_sheet(analysis: LatentAnalysis) -> PILImage.Image:
         f"{encoder}. Images of A, and the nearest of B by Euclidean distance",
         "Images of B, and the nearest of A",
     )
-    return draw_sheet([Group(title, columns) for title, columns in zip(titles, groups, strict=True)])
+    return plot_sheet([Group(title, columns) for title, columns in zip(titles, groups, strict=True)])
 
 
 def neighbour_columns(queries: DomainImages, others: DomainImages, found: Nearest) -> dict[str, torch.Tensor]:

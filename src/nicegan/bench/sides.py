@@ -39,7 +39,7 @@ def step(config: RunConfig) -> Side:
 
 
 def reference_step(config: RunConfig, device: str, file: Path) -> Side:
-    """Return the step of the reference in `file`; see `benchmarks/reference_nicegan.py` for what such a file defines."""
+    """Return the step of the reference in `file`; `benchmarks/reference_nicegan.py` is such a file."""
     on_gpu = _prepare(device, config.num_threads)
     reference = _load(file).ReferenceStep(config.method.network.model_dump(), device)
     a, b = (_noise(config, torch.device(device)) for _ in "ab")

@@ -138,8 +138,8 @@ def run_latents(given: LatentArguments) -> int:
     if (perplexity := analyses[0].perplexity) < latents.PERPLEXITY:
         say(console, f"few images: t-SNE with perplexity {perplexity:.1f} in place of {latents.PERPLEXITY:.0f}")
     given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "latents.png").write_bytes(latent_pictures.draw_latents(analyses))
-    latent_pictures.draw_neighbours(analyses).save(given.out / "neighbours.png")
+    (given.out / "latents.png").write_bytes(latent_pictures.plot_latents(analyses))
+    latent_pictures.plot_neighbours(analyses).save(given.out / "neighbours.png")
     record = {"data": str(given.data), **latents.as_record(analyses, given.seed)}
     (given.out / "latents.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     (Console() if sys.stdout.isatty() else Console(width=120)).print(latent_table(analyses))
@@ -174,7 +174,7 @@ def run_heatmaps(given: HeatmapArguments) -> int:
     """Write the sheets and the single overlays."""
     from rich.console import Console
 
-    from nicegan.analysis.heatmaps import draw_heatmaps, heatmap_sheet, single_files
+    from nicegan.analysis.heatmaps import heatmap_sheet, plot_heatmaps, single_files
     from nicegan.cli.progress import bar
     from nicegan.console import say
     from nicegan.device import keep_freed_memory, set_up_machine
@@ -183,7 +183,7 @@ def run_heatmaps(given: HeatmapArguments) -> int:
     dataset, machine = given.dataset(), set_up_machine(given.device, "auto")
     console = Console(stderr=True)
     with bar(console, "looking") as progress:
-        heatmaps = draw_heatmaps(given.model, dataset, machine, count=given.count, progress=progress)
+        heatmaps = plot_heatmaps(given.model, dataset, machine, count=given.count, progress=progress)
     if heatmaps.checkpoint is None:
         say(
             console,

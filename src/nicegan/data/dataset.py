@@ -39,12 +39,12 @@ class Source(Protocol):
         """The files or shards that it draws from."""
         ...
 
-    def draw(self, seed: int, serials: range) -> list[Pixels]:
+    def sample(self, seed: int, serials: range) -> list[Pixels]:
         """Return the images of these serials, (height, width, 3) each, scaled but not cropped."""
         ...
 
     def names(self, seed: int, serials: range) -> list[str]:
-        """Return the files or members that `draw` gives."""
+        """Return the files or members that `sample` gives."""
         ...
 
     def position(self) -> dict[str, int]:
@@ -74,7 +74,7 @@ class CachedImages:
     def origins(self) -> Sequence[str]:
         return self._store.names
 
-    def draw(self, seed: int, serials: range) -> list[Pixels]:
+    def sample(self, seed: int, serials: range) -> list[Pixels]:
         return [self._store.pixels[image] for image in self._images(seed, serials)]
 
     def names(self, seed: int, serials: range) -> list[str]:
@@ -146,8 +146,8 @@ class StreamedImages:
     def origins(self) -> Sequence[str]:
         return self._urls
 
-    def draw(self, seed: int, serials: range) -> list[Pixels]:
-        """As `Source.draw`.
+    def sample(self, seed: int, serials: range) -> list[Pixels]:
+        """As `Source.sample`.
 
         Raises:
             DataError: a shard cannot be read; or an image, and broken ones are not to be skipped.

@@ -89,7 +89,7 @@ class TrainingData:
         """
         seed, wanted, margin = self._seed(detour), self._serials(samples_seen), self.config.crop_margin
         sides = (
-            cropped(source.draw(seed, wanted), [crop(seed, domain, k, margin) for k in wanted], self.config.size)
+            cropped(source.sample(seed, wanted), [crop(seed, domain, k, margin) for k in wanted], self.config.size)
             for domain, source in enumerate(self.sources)
         )
         return Batch(*(to_network(side.to(device, non_blocking=True)) for side in sides))

@@ -10,8 +10,8 @@ from pathlib import Path
 from PIL import Image as PILImage
 from rich.console import Console
 
-from nicegan.analysis.heatmaps import draw_heatmaps, heatmap_sheet
-from nicegan.analysis.latent_pictures import draw_latents, draw_neighbours
+from nicegan.analysis.heatmaps import heatmap_sheet, plot_heatmaps
+from nicegan.analysis.latent_pictures import plot_latents, plot_neighbours
 from nicegan.analysis.latents import analyse_latents
 from nicegan.console import say
 from nicegan.data.places import find_dataset
@@ -117,14 +117,14 @@ def latents(run: Path, config: RunConfig, machine: Machine) -> str:
         f"Latents of both domains, each by its own encoder. Of a latent's {found.num_neighbours} nearest, "
         f"{100 * found.share:.0f} % are of the other domain; if both were one, {100 * found.expected:.0f} % would be."
     )
-    pictures = figure(draw_latents([analysis]), "t-SNE: near points are near, far distances mean nothing")
-    return paragraph(words) + pictures + figure(_png(draw_neighbours([analysis])), "Nearest neighbours", wide=True)
+    pictures = figure(plot_latents([analysis]), "t-SNE: near points are near, far distances mean nothing")
+    return paragraph(words) + pictures + figure(_png(plot_neighbours([analysis])), "Nearest neighbours", wide=True)
 
 
 def heatmaps(run: Path, config: RunConfig, machine: Machine) -> str:
     """Return what the discriminators look at."""
     dataset = find_dataset(config.data, config.domain_a, config.domain_b)
-    found = draw_heatmaps(run, dataset, machine, count=NUM_HEATMAPS)
+    found = plot_heatmaps(run, dataset, machine, count=NUM_HEATMAPS)
     sheets = {domain: heatmap_sheet(found, domain) for domain in OTHER.values()}
     return "".join(figure(_png(sheet), f"Images of {domain}", wide=True) for domain, sheet in sheets.items())
 

@@ -10,7 +10,7 @@ from PIL import Image as PILImage
 from nicegan.data.augment import to_pixels
 from nicegan.methods.base import HasHeatmap, HasStyles, TranslationModel
 from nicegan.shapes import OTHER, Batch, DomainName, Image
-from nicegan.sheets import Group, draw_sheet, overlaid
+from nicegan.sheets import Group, overlaid, plot_sheet
 
 NUM_STYLES = 3  # translations of one image, by methods that make several
 
@@ -45,7 +45,7 @@ def translated(networks: TranslationModel, target: DomainName, images: Image, de
     return torch.cat([networks.translate(few.to(device), target).cpu() for few in images.split(8)])
 
 
-def draw_grid(networks: TranslationModel, samples: Batch) -> PILImage.Image:
+def plot_grid(networks: TranslationModel, samples: Batch) -> PILImage.Image:
     """Draw the grid of both directions, with a header that names the columns."""
     count = min(len(samples.a), len(samples.b))
     halves: list[tuple[DomainName, Image]] = [("A", samples.a[:count]), ("B", samples.b[:count])]
@@ -53,10 +53,10 @@ def draw_grid(networks: TranslationModel, samples: Batch) -> PILImage.Image:
     for source, image in halves:
         columns = views(networks, source, image)
         groups.append(Group(f"{source} to {OTHER[source]}", {name: to_pixels(view) for name, view in columns.items()}))
-    return draw_sheet(groups)
+    return plot_sheet(groups)
 
 
 def save_grid(path: Path, networks: TranslationModel, samples: Batch) -> None:
     """Draw the grid and write it as a PNG."""
     path.parent.mkdir(exist_ok=True)
-    draw_grid(networks, samples).save(path)
+    plot_grid(networks, samples).save(path)

@@ -63,7 +63,7 @@ class Trainer:
 @pytest.fixture
 def trainer(monkeypatch: pytest.MonkeyPatch) -> Trainer:
     made_up = Trainer()
-    monkeypatch.setattr(ablation, "draw", lambda _: b"")  # seconds, and tested with the tables
+    monkeypatch.setattr(ablation, "plot", lambda _: b"")  # seconds, and tested with the tables
     monkeypatch.setattr(ablation, "write_report", lambda run: (run / "report.html").touch())
     monkeypatch.setattr(ablation, "train", made_up)
     return made_up

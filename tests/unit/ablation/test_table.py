@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from nicegan.ablation.figure import draw
+from nicegan.ablation.figure import plot
 from nicegan.ablation.grid import make_grid
 from nicegan.ablation.table import (
     AblationTable,
@@ -103,7 +103,7 @@ def test_tables_and_figures_of_parts(scores: dict[str, list[float]]) -> None:
         heads, _, *rows = rows_of(markdown(table))
         assert all(len(row) == len(heads) for row in rows)
         assert len(settings_csv(table).splitlines()) == 4
-        picture = Image.open(io.BytesIO(draw(table)))
+        picture = Image.open(io.BytesIO(plot(table)))
         assert picture.width > 400
         assert picture.height > 150
 

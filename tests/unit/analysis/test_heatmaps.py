@@ -11,10 +11,10 @@ from tests.unit.analysis.conftest import write_run
 
 from nicegan.analysis import heatmaps
 from nicegan.analysis.heatmaps import (
-    draw_heatmaps,
     heatmap_sheet,
     load_discriminators,
     placed,
+    plot_heatmaps,
     sights,
     single_files,
     smoothed,
@@ -112,7 +112,7 @@ def test_a_run_shows_attention_and_heads(
     network = TINY.model_copy(update={"encoder": encoder})
     write_run(tmp_path / "run", tiny_run.model_copy(update={"method": NiceGAN(network=network)}))
     told: list[tuple[int, int]] = []
-    found = draw_heatmaps(tmp_path / "run", images, machine, count=2, progress=lambda *now: told.append(now))
+    found = plot_heatmaps(tmp_path / "run", images, machine, count=2, progress=lambda *now: told.append(now))
     assert told[-1] == (4, 4)
     overlays = ["attention", "local looks", "local logits", "global looks", "global logits"]
     for domain, seen in found.domains.items():
@@ -128,11 +128,11 @@ def test_a_run_shows_attention_and_heads(
 def test_without_heads_there_is_the_attention(
     run: Path, tiny_run: RunConfig, tmp_path: Path, images: Dataset, machine: Machine
 ) -> None:
-    from_file = draw_heatmaps(run / "model.safetensors", images, machine)
+    from_file = plot_heatmaps(run / "model.safetensors", images, machine)
     assert (from_file.checkpoint, from_file.heads) == (None, ())
     cam_only = TINY.model_copy(update={"classifiers": ("cam",)})
     write_run(tmp_path / "cam", tiny_run.model_copy(update={"method": NiceGAN(network=cam_only)}))
-    from_run = draw_heatmaps(tmp_path / "cam", images, machine)
+    from_run = plot_heatmaps(tmp_path / "cam", images, machine)
     assert from_run.checkpoint is not None
     for found in (from_file, from_run):
         assert list(found.domains["B"].real) == ["image", "attention"]
@@ -148,7 +148,7 @@ def test_broken_checkpoints_are_one_line(run: Path, images: Dataset, machine: Ma
         if broken is not None:
             weights.write_bytes(broken)
         with pytest.raises(CheckpointError, match="checkpoint .* cannot be read") as caught:
-            draw_heatmaps(run, images, machine)
+            plot_heatmaps(run, images, machine)
         assert len(str(caught.value).splitlines()) == 1
         weights.touch()
 
@@ -159,7 +159,7 @@ def test_images_of_shards_are_named_like_their_members(run: Path, dataset: Path,
         members = [(f"deep/{domain}_{path.name}", path.read_bytes()) for path in sorted(folder.iterdir())]
         write_tar(dataset / f"test{domain}-000.tar", members)
         shutil.rmtree(folder)
-    found = draw_heatmaps(run / "model.safetensors", find_dataset(dataset, None, None), machine)
+    found = plot_heatmaps(run / "model.safetensors", find_dataset(dataset, None, None), machine)
     names = [name for name, _ in single_files(found.domains["A"])]
     assert names == [f"A_image_00{number}.png" for number in range(3)]
     assert found.domains["B"].names[0] == f"{dataset}/testB-000.tar/deep/B_image_000.png"

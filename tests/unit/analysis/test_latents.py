@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageEnhance
 from tests.conftest import TINY, write_images
 
-from nicegan.analysis.latent_pictures import draw_latents, draw_neighbours
+from nicegan.analysis.latent_pictures import plot_latents, plot_neighbours
 from nicegan.analysis.latents import analyse_latents, as_record
 from nicegan.data.augment import to_network
 from nicegan.data.cache import open_images
@@ -77,11 +77,11 @@ def test_pictures_and_record(run: Path, images: Dataset, machine: Machine, tmp_p
     analyses = [analyse_latents(run, images, machine), analyse_latents(run, images, machine, count=2)]
     assert [analysis.perplexity for analysis in analyses] == [5 / 3, 1]  # 3 + 3 images, 2 + 2 images
     with (
-        Image.open(io.BytesIO(draw_latents(analyses))) as two,
-        Image.open(io.BytesIO(draw_latents(analyses[:1]))) as one,
+        Image.open(io.BytesIO(plot_latents(analyses))) as two,
+        Image.open(io.BytesIO(plot_latents(analyses[:1]))) as one,
     ):
         assert (two.width, two.height) == (2 * one.width, one.height)
-    assert draw_neighbours(analyses).height > 2 * draw_neighbours(analyses[1:]).height
+    assert plot_neighbours(analyses).height > 2 * plot_neighbours(analyses[1:]).height
     record = json.loads(json.dumps(as_record(analyses, seed=0)))
     assert [model["images"] for model in record["models"]] == [{"A": 3, "B": 3}, {"A": 2, "B": 2}]
     assert record["models"][0]["mmd_squared"] == analyses[0].test.mmd_squared

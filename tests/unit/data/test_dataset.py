@@ -57,7 +57,7 @@ def of_step(step: int, share: Share, per_process: int) -> range:
 
 
 def drawn(source: StreamedImages, wanted: range, seed: int = SEED) -> list[int]:
-    images = source.draw(seed, wanted)
+    images = source.sample(seed, wanted)
     assert all(image.shape == (*SIZE, 3) for image in images)
     return [number_of(image) for image in images]
 
@@ -86,7 +86,7 @@ def test_any_number_of_processes_sees_the_same_images(
 
 def test_each_process_keeps_only_what_it_draws(urls: list[str]) -> None:
     with closing(opened(urls, 4)) as source:
-        source.draw(SEED, of_step(0, Share(1, 4), 2))
+        source.sample(SEED, of_step(0, Share(1, 4), 2))
         window = source._windows[1].result()
         assert len(window.samples) == WINDOW
         own = {window_order(SEED, DOMAIN, 1)[k % WINDOW] for k in range(WINDOW, 2 * WINDOW) if k % 8 in (2, 3)}
@@ -119,7 +119,7 @@ def test_a_run_may_go_on_from_anywhere(source: StreamedImages, urls: list[str], 
 
 def test_a_position_is_used(urls: list[str], expected: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(opened(urls)) as source:
-        source.draw(SEED, range(3 * WINDOW, 3 * WINDOW + 1))
+        source.sample(SEED, range(3 * WINDOW, 3 * WINDOW + 1))
         position = source.position()
     starts = []
     walk = windows.endless
@@ -219,7 +219,7 @@ def test_damage_met_by_the_thread_that_reads_ahead_reaches_the_caller(tmp_path: 
 def test_shards_that_changed_since_a_position_was_saved_are_told(tmp_path: Path) -> None:
     urls = write_shards(tmp_path, [800, 800])
     with closing(opened(urls)) as source:
-        source.draw(SEED, range(WINDOW, WINDOW + 1))
+        source.sample(SEED, range(WINDOW, WINDOW + 1))
         position = source.position()
     write_shards(tmp_path, [700, 700])
     with closing(opened(urls)) as source, pytest.raises(DataError, match="put the shards back|cut off"):
@@ -237,7 +237,7 @@ def test_large_files_are_kept_decoded_and_too_large_ones_are_broken(
     urls = [str(write_tar(tmp_path / "x.tar", members))]
     monkeypatch.setattr(windows, "LARGE_BYTES", 0)
     with closing(opened(urls)) as source:
-        source.draw(SEED, range(1))
+        source.sample(SEED, range(1))
         kept = source._windows[1].result().kept.values()
         assert all(isinstance(content, np.ndarray) and content.nbytes == SIDE * SIDE * 3 for content in kept)
     monkeypatch.setattr(windows, "MAX_MEMBER_BYTES", len(members[7][1]) - 1)
