@@ -398,3 +398,8 @@ def test_changes_from_python_keep_the_recipes_other_settings(tiny: MethodConfig)
     assert changed.network == preset.network.model_copy(update={"base_channels": 8})
     published = type(tiny).model_validate({}).optimizer
     assert type(tiny).model_validate({"optimizer": {}}).optimizer == published
+
+
+def test_a_mistake_in_a_group_is_named_by_its_flag(tiny: MethodConfig) -> None:
+    with pytest.raises(ConfigError, match=r"^--network\.base-channels: should be greater than 0 \(got -1\)"):
+        read_arguments(["data", "--recipe", list(tiny.recipes())[0], "--network.base-channels", "-1"])

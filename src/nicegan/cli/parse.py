@@ -93,9 +93,13 @@ def one_line(box: str) -> str:
         if line and not line.startswith((*_RULES, "For further information")):
             kept.append(line)
     text = " ".join(kept)
+    group = re.match(r"Error parsing method\.(\w+): \d+ validation", text)  # whose flags begin with its name
+    prefix = f"{group[1]}." if group else ""
     text = re.sub(r"Error parsing \S+: \d+ validation errors? for \w+ ", "", text)
     text = re.sub(r"\[type=\w+, input_value=(.*?), input_type=(\w+)\]", _got, text)
-    text = re.sub(r"(^|; )([a-z_.0-9]+) Input ", lambda found: f"{found[1]}--{found[2].replace('_', '-')}: ", text)
+    text = re.sub(
+        r"(^|; )([a-z_.0-9]+) Input ", lambda found: f"{found[1]}--{prefix}{found[2].replace('_', '-')}: ", text
+    )
     return text.replace("Value error, ", "").strip().rstrip(".")
 
 
