@@ -43,16 +43,16 @@ def main() -> None:
     machine = set_up_machine(config.device, config.precision, config.num_threads)
     state = new_state(config, machine.device)
     step, batch = Stepper(state, config, machine), noise(config.batch_size, config.size)
-    judge = build_checkpoint_score(config, noise(NUM_SCORED, config.size), machine.device)
+    score = build_checkpoint_score(config, noise(NUM_SCORED, config.size), machine.device)
     step(batch)
-    judge.score(state.ema)
-    turns = [(seconds(lambda: step(batch), STEPS_A_TURN), seconds(lambda: judge.score(state.ema), 1))
+    score.score(state.ema)
+    turns = [(seconds(lambda: step(batch), STEPS_A_TURN), seconds(lambda: score.score(state.ema), 1))
              for _ in range(NUM_TURNS)]  # fmt: skip
     of_step, of_score = (statistics.median(side) for side in zip(*turns, strict=True))
     shares = [
         f"{100 * of_score / (every * of_step):.2f} % at every {every:,} steps" for every in (1000, config.score_every)
     ]
-    print(f"{given.recipe}, {judge.yardstick.words}: step {of_step:.3f} s, score {of_score:.2f} s: {', '.join(shares)}")
+    print(f"{given.recipe}, {score.yardstick.words}: step {of_step:.3f} s, score {of_score:.2f} s: {', '.join(shares)}")
 
 
 if __name__ == "__main__":

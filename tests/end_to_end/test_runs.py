@@ -49,10 +49,10 @@ def timeless(run: Path) -> list[dict[str, float]]:
 
 
 def assert_same_checkpoint(one: Path, other: Path) -> None:
-    weights = [load_file(place / "weights.safetensors") for place in (one, other)]
+    weights = [load_file(checkpoint / "weights.safetensors") for checkpoint in (one, other)]
     assert set(weights[0]) == set(weights[1])
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-    memories = [torch.load(place / "state.pt", weights_only=True) for place in (one, other)]
+    memories = [torch.load(checkpoint / "state.pt", weights_only=True) for checkpoint in (one, other)]
     optimizers, others = (memory["optimizers"] for memory in memories)
     assert set(optimizers) == set(others) == {"discriminator", "generator"}
     for phase, left in optimizers.items():

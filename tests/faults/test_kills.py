@@ -69,9 +69,9 @@ def kill_somewhere(process: subprocess.Popen[str], run: Path, moment: random.Ran
     return is_saving(run)
 
 
-def assert_readable(place: Path) -> None:
-    load_file(place / "weights.safetensors")
-    assert torch.load(place / "state.pt", weights_only=True)["step"] == int(place.name)
+def assert_readable(checkpoint: Path) -> None:
+    load_file(checkpoint / "weights.safetensors")
+    assert torch.load(checkpoint / "state.pt", weights_only=True)["step"] == int(checkpoint.name)
 
 
 def test_killed_anywhere_it_is_the_same_run(dataset: Path, tmp_path: Path) -> None:
@@ -83,11 +83,11 @@ def test_killed_anywhere_it_is_the_same_run(dataset: Path, tmp_path: Path) -> No
         process = start(dataset, run)
         hits += kill_somewhere(process, run, moment, saving=number % 2 == 0)
         if (run / "latest").exists():
-            place = pointed_at(run / "latest")
-            assert place is not None, "latest points at a whole checkpoint"
-            assert_readable(place)
-        for place in (run / "checkpoints").glob("[0-9]*"):
-            assert_readable(place)
+            checkpoint = pointed_at(run / "latest")
+            assert checkpoint is not None, "latest points at a whole checkpoint"
+            assert_readable(checkpoint)
+        for checkpoint in (run / "checkpoints").glob("[0-9]*"):
+            assert_readable(checkpoint)
     finish(dataset, run)
     assert hits >= NUM_KILLS // 4, "some kills hit a save"
     last = f"checkpoints/{STEPS:09d}"
@@ -99,24 +99,24 @@ def test_killed_anywhere_it_is_the_same_run(dataset: Path, tmp_path: Path) -> No
 
 
 @contextmanager
-def mounted(place: Path, options: str) -> Iterator[Path]:
+def mounted(folder: Path, options: str) -> Iterator[Path]:
     """A file system in memory."""
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
     try:
-        yield place
+        yield folder
     finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 6 MB."""
-    with mounted(tmp_path / "small", "size=6m") as place:
-        yield place
+    with mounted(tmp_path / "small", "size=6m") as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -126,8 +126,8 @@ def locked(tmp_path: Path) -> Iterator[Path]:
         (tmp_path / "locked").mkdir(mode=0o500)
         yield tmp_path / "locked"
     else:
-        with mounted(tmp_path / "locked", "ro") as place:
-            yield place
+        with mounted(tmp_path / "locked", "ro") as folder:
+            yield folder
 
 
 def test_a_full_disk_stops_with_a_message_and_the_checkpoint_before_is_whole(dataset: Path, small_disk: Path) -> None:
@@ -141,12 +141,12 @@ def test_a_full_disk_stops_with_a_message_and_the_checkpoint_before_is_whole(dat
     assert process.returncode == 2, err
     assert "Traceback" not in err
     assert "No space left on device" in err.splitlines()[-1]
-    place = pointed_at(run / "latest")
-    assert place is not None
-    assert_readable(place)
+    checkpoint = pointed_at(run / "latest")
+    assert checkpoint is not None
+    assert_readable(checkpoint)
     (small_disk / "ballast").unlink()
     resumed = subprocess.run(
-        command("train", "--resume", run, "--steps", str(int(place.name) + 2)),
+        command("train", "--resume", run, "--steps", str(int(checkpoint.name) + 2)),
         capture_output=True,
         text=True,
         env=ONE_THREAD,
@@ -165,9 +165,9 @@ def test_a_vanished_folder_stops_with_a_message(dataset: Path, tmp_path: Path) -
     assert process.returncode == 2, err
     assert f"the run folder {run} has vanished; put it back" in err.splitlines()[-1]
     assert not run.exists(), "nothing is written where nobody could go on"
-    place = pointed_at(tmp_path / "elsewhere" / "latest")
-    assert place is not None
-    assert_readable(place)
+    checkpoint = pointed_at(tmp_path / "elsewhere" / "latest")
+    assert checkpoint is not None
+    assert_readable(checkpoint)
 
 
 def test_a_read_only_folder_is_refused_at_the_door(dataset: Path, locked: Path) -> None:

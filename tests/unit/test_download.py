@@ -23,113 +23,113 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def path(tmp_path: Path) -> Path:
     return tmp_path / "networks" / "file.bin"
 
 
-def part_of(place: Path) -> Path:
-    return place.with_name("file.bin.part")
+def part_of(path: Path) -> Path:
+    return path.with_name("file.bin.part")
 
 
-def leave_part(place: Path, content: bytes, tag: str = "") -> None:
-    place.parent.mkdir(exist_ok=True)
-    part_of(place).write_bytes(content)
-    place.with_name("file.bin.part.tag").write_text(tag)
+def leave_part(path: Path, content: bytes, tag: str = "") -> None:
+    path.parent.mkdir(exist_ok=True)
+    part_of(path).write_bytes(content)
+    path.with_name("file.bin.part.tag").write_text(tag)
 
 
-def test_a_known_file(server: Server, place: Path) -> None:
+def test_a_known_file(server: Server, path: Path) -> None:
     seen = []
-    found = download(server.url, place, sha256=SUM, size=len(CONTENT), progress=lambda *numbers: seen.append(numbers))
-    assert found == (place, SUM, True)
-    assert place.read_bytes() == CONTENT
+    found = download(server.url, path, sha256=SUM, size=len(CONTENT), progress=lambda *numbers: seen.append(numbers))
+    assert found == (path, SUM, True)
+    assert path.read_bytes() == CONTENT
     assert seen[-1] == (len(CONTENT), len(CONTENT))
-    assert sorted(path.name for path in place.parent.iterdir()) == ["file.bin"]
-    assert download("http://127.0.0.1:9/file.bin", place, sha256=SUM).verified  # there already: no network is needed
+    assert sorted(path.name for path in path.parent.iterdir()) == ["file.bin"]
+    assert download("http://127.0.0.1:9/file.bin", path, sha256=SUM).verified  # there already: no network is needed
     assert len(server.asked) == 1
 
 
-def test_trust_on_first_use(server: Server, place: Path) -> None:
-    assert download(server.url, place) == (place, SUM, False)
-    assert download(server.url, place) == (place, SUM, True)
-    place.write_bytes(CONTENT[:-1] + b"?")
+def test_trust_on_first_use(server: Server, path: Path) -> None:
+    assert download(server.url, path) == (path, SUM, False)
+    assert download(server.url, path) == (path, SUM, True)
+    path.write_bytes(CONTENT[:-1] + b"?")
     with pytest.raises(DataError, match="checksum .* remove it"):
-        download(server.url, place)
-    place.unlink()
-    assert download(server.url, place).verified  # held to the record even when downloaded anew
+        download(server.url, path)
+    path.unlink()
+    assert download(server.url, path).verified  # held to the record even when downloaded anew
 
 
-def test_a_file_put_there_by_hand_is_recorded(place: Path) -> None:
-    place.parent.mkdir()
-    place.write_bytes(CONTENT)
-    assert not download("http://127.0.0.1:9/file.bin", place).verified
-    assert place.with_name("file.bin.sha256").read_text().strip() == SUM
+def test_a_file_put_there_by_hand_is_recorded(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(CONTENT)
+    assert not download("http://127.0.0.1:9/file.bin", path).verified
+    assert path.with_name("file.bin.sha256").read_text().strip() == SUM
 
 
-def test_an_interrupted_download_goes_on(server: Server, place: Path) -> None:
+def test_an_interrupted_download_goes_on(server: Server, path: Path) -> None:
     server.break_after = 1_500_000
     with pytest.raises(DataError, match="broke off at 1500000 of 3000000 bytes"):
-        download(server.url, place)
-    assert not place.exists()
+        download(server.url, path)
+    assert not path.exists()
     server.break_after = 1_000_000
     with pytest.raises(DataError, match="broke off at 2500000 of 3000000 bytes"):
-        download(server.url, place)
+        download(server.url, path)
     server.break_after = None
-    assert download(server.url, place, sha256=SUM).sha256 == SUM
+    assert download(server.url, path, sha256=SUM).sha256 == SUM
     assert server.asked == [None, "bytes=1500000-", "bytes=2500000-"]
-    assert not part_of(place).exists()
+    assert not part_of(path).exists()
 
 
-def test_a_server_without_ranges_starts_over(server: Server, place: Path) -> None:
+def test_a_server_without_ranges_starts_over(server: Server, path: Path) -> None:
     server.knows_ranges = False
-    leave_part(place, b"x" * 1_000_000)
-    assert download(server.url, place).sha256 == SUM
+    leave_part(path, b"x" * 1_000_000)
+    assert download(server.url, path).sha256 == SUM
     assert server.asked == ["bytes=1000000-"]
 
 
-def test_a_file_that_changed_meanwhile_starts_over(server: Server, place: Path) -> None:
-    leave_part(place, b"x" * 1_000_000, tag='"another"')
-    assert download(server.url, place).sha256 == SUM
+def test_a_file_that_changed_meanwhile_starts_over(server: Server, path: Path) -> None:
+    leave_part(path, b"x" * 1_000_000, tag='"another"')
+    assert download(server.url, path).sha256 == SUM
 
 
-def test_a_part_that_is_too_long_starts_over(server: Server, place: Path) -> None:
-    leave_part(place, b"x" * 3_000_001)
-    assert download(server.url, place).sha256 == SUM
+def test_a_part_that_is_too_long_starts_over(server: Server, path: Path) -> None:
+    leave_part(path, b"x" * 3_000_001)
+    assert download(server.url, path).sha256 == SUM
     assert server.asked == ["bytes=3000001-", None]
 
 
-def test_a_wrong_checksum_is_not_kept(server: Server, place: Path) -> None:
+def test_a_wrong_checksum_is_not_kept(server: Server, path: Path) -> None:
     with pytest.raises(DataError, match=f"checksum {SUM}, not {'0' * 64}: removed"):
-        download(server.url, place, sha256="0" * 64)
-    assert list(place.parent.glob("file.bin.part")) == []
-    assert not place.exists()
+        download(server.url, path, sha256="0" * 64)
+    assert list(path.parent.glob("file.bin.part")) == []
+    assert not path.exists()
 
 
-def test_a_wrong_size_is_said_before_downloading(server: Server, place: Path) -> None:
+def test_a_wrong_size_is_said_before_downloading(server: Server, path: Path) -> None:
     with pytest.raises(DataError, match="has 3000000 bytes where 5 are expected"):
-        download(server.url, place, size=5)
-    assert not part_of(place).exists()
+        download(server.url, path, size=5)
+    assert not part_of(path).exists()
 
 
-def test_a_server_that_does_not_say_the_length(server: Server, place: Path) -> None:
+def test_a_server_that_does_not_say_the_length(server: Server, path: Path) -> None:
     server.says_length = False
-    assert download(server.url, place).sha256 == SUM
-    place.unlink()
+    assert download(server.url, path).sha256 == SUM
+    path.unlink()
     with pytest.raises(DataError, match="size 3000000, not 5: removed"):
-        download(server.url, place, size=5)
+        download(server.url, path, size=5)
 
 
-def test_no_such_file_and_no_server(server: Server, place: Path) -> None:
+def test_no_such_file_and_no_server(server: Server, path: Path) -> None:
     server.status = 404
     with pytest.raises(DataError, match="404 Not Found; .*put the file at"):
-        download(server.url, place)
+        download(server.url, path)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/file.bin"
     with pytest.raises(DataError, match="Connection refused; .*put the file at"):
-        download(url, place)
+        download(url, path)
     for url in ("http://nowhere.invalid/file.bin", "nonsense", "http://[/x"):
         with pytest.raises(DataError, match="cannot download") as caught:
-            download(url, place)
+            download(url, path)
         assert "\n" not in str(caught.value)
 
 

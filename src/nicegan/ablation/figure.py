@@ -48,14 +48,14 @@ def label(table: AblationTable, row: Row) -> str:
 
 
 def _panel(axes: Axes, table: AblationTable, score: str) -> None:
-    for place, row in enumerate(table.rows):
+    for index, row in enumerate(table.rows):
         values = [run.scores[score].best for run in row.runs if score in run.scores]
         found = row.best(score)
         if found is None:
             continue
-        axes.scatter(values, _beside(place, len(values)), s=26, color=POINT, label="a seed", zorder=2)
+        axes.scatter(values, _beside(index, len(values)), s=26, color=POINT, label="a seed", zorder=2)
         axes.errorbar(
-            found.mean, place, xerr=found.deviation, fmt="D", markersize=5, capsize=4, color=MEAN, zorder=3,
+            found.mean, index, xerr=found.deviation, fmt="D", markersize=5, capsize=4, color=MEAN, zorder=3,
             label="mean ± standard deviation",
         )  # fmt: skip
     for value in table.untranslated(score):
@@ -66,6 +66,6 @@ def _panel(axes: Axes, table: AblationTable, score: str) -> None:
     axes.tick_params(axis="x", labelsize=9)
 
 
-def _beside(place: int, count: int) -> list[float]:
+def _beside(index: int, count: int) -> list[float]:
     """Heights of a row's points, apart from each other so that equal ones are seen."""
-    return [place + 0.24 * ((number + 1) / (count + 1) - 0.5) for number in range(count)]
+    return [index + 0.24 * ((number + 1) / (count + 1) - 0.5) for number in range(count)]

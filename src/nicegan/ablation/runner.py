@@ -216,9 +216,9 @@ class Ablation:
 
 
 def data_name(config: RunConfig) -> str:
-    """Return the data's name, without the place where it lies."""
-    places = [config.data] if config.data else [config.domain_a, config.domain_b]
-    return " and ".join(Path(str(place)).name for place in places)
+    """Return the data's name, without the folder that it lies in."""
+    paths = [config.data] if config.data else [config.domain_a, config.domain_b]
+    return " and ".join(Path(str(path)).name for path in paths)
 
 
 def trained_parameters(config: RunConfig) -> int:

@@ -108,10 +108,10 @@ def read_result(run: Path, seed: int, folder: str) -> RunResult:
     names = dict.fromkeys(name for line in lines for name in line if parse_score(name))
     untranslated = next((line[NO_TRANSLATION] for line in lines if NO_TRANSLATION in line), None)
     scores = {}
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         by_step = {int(line["step"]): line[name] for line in lines if name in line}
         if best in by_step:
-            reference = untranslated if place == 0 else None
+            reference = untranslated if index == 0 else None
             scores[parse_score(name) or name] = Measured(by_step[best], by_step[max(by_step)], reference)
     speeds = [line["images_per_second"] for line in lines if "images_per_second" in line]
     return RunResult(seed, folder, best, int(lines[-1]["step"]), scores, speeds[-1] if speeds else None)

@@ -76,6 +76,6 @@ def read_arguments(arguments: list[str]) -> Plan:
     config = RunConfig.model_validate(given.model_dump(include=set(RunConfig.model_fields)))
     switches = read_switches(given.switches)
     make_grid(config, switches)  # so that mistakes are found before anything heavy is loaded
-    place = default_out(config)
-    out = given.out or place.with_name(f"ablation-{place.name}")
+    usual = default_out(config)
+    out = given.out or usual.with_name(f"ablation-{usual.name}")
     return Plan(config, switches, list(range(config.seed, config.seed + given.seeds)), out)

@@ -57,7 +57,7 @@ class DataArguments(Frozen):
         Raises:
             ConfigError: --out is a file, or below one.
         """
-        there = next(place for place in (self.out.absolute(), *self.out.absolute().parents) if place.exists())
+        there = next(path for path in (self.out.absolute(), *self.out.absolute().parents) if path.exists())
         if not there.is_dir():
             raise ConfigError(f"--out {self.out}: {there} is a file; name a folder")
 

@@ -87,8 +87,8 @@ def described(kind: type[RunConfig], base: RunConfig) -> str:
 
 def default_out(config: RunConfig) -> Path:
     """Return a name for the run, from its recipe and data."""
-    place = str(config.data or config.domain_a or "data")
-    name = Path(place.partition("?")[0] if is_url(place) else place).name
+    source = str(config.data or config.domain_a or "data")
+    name = Path(source.partition("?")[0] if is_url(source) else source).name
     if name.endswith((".tar", ".txt")):
         name = re.split(r"[{*?\[]", name[:-4])[0].rstrip("-_.")
     return Path("runs") / f"{config.recipe}-{name or 'data'}"
@@ -101,13 +101,13 @@ def value_of(option: str, arguments: list[str]) -> str | None:
         ConfigError: the option stands last, without a value, or is given twice.
     """
     given = []
-    for place, argument in enumerate(arguments):
+    for index, argument in enumerate(arguments):
         if argument.startswith(f"{option}="):
             given.append(argument.partition("=")[2])
         if argument == option:
-            if place + 1 == len(arguments):
+            if index + 1 == len(arguments):
                 raise ConfigError(f"{option} needs a value")
-            given.append(arguments[place + 1])
+            given.append(arguments[index + 1])
     if len(given) > 1:
         raise ConfigError(f"{option} is given twice, {given[0]} and {given[1]}: give it once")
     return given[0] if given else None

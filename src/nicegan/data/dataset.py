@@ -182,14 +182,14 @@ class StreamedImages:
             DataError: there are fewer shards now.
         """
         self._forget()
-        place = {name: position[name] for name in Position._fields}
-        if place["shard"] >= len(self._urls):
+        saved = {name: position[name] for name in Position._fields}
+        if saved["shard"] >= len(self._urls):
             raise DataError(
-                f"the run was saved in shard {place['shard'] + 1} of an epoch, but there are {len(self._urls)} shards "
+                f"the run was saved in shard {saved['shard'] + 1} of an epoch, but there are {len(self._urls)} shards "
                 f"({self._urls[0]} for one): put the others back, or start a new --out"
             )
         self._window = position["serial_of_window"] // WINDOW
-        self._reader.known[self._window] = Position(**place)
+        self._reader.known[self._window] = Position(**saved)
 
     def close(self) -> None:
         self._forget()
@@ -230,15 +230,15 @@ class StreamedImages:
         """Return the image of a serial; if that is broken and to be skipped, the next of its window that is not."""
         number, turn = divmod(serial, WINDOW)
         order = window_order(seed, self._reading.domain, number)
-        for place in order[turn:] + order[:turn]:
-            if place in window.broken:
+        for index in order[turn:] + order[:turn]:
+            if index in window.broken:
                 continue
             try:
-                return DecodedSample(window.samples[place], window.image(place, self._reading.size))
+                return DecodedSample(window.samples[index], window.image(index, self._reading.size))
             except BrokenImage as problem:
                 if not self._reading.skip_broken:
-                    raise _unreadable(window.samples[place], problem) from None
-                window.broken.add(place)
+                    raise _unreadable(window.samples[index], problem) from None
+                window.broken.add(index)
         sample = window.samples[order[turn]]
         raise DataError(f"none of the {WINDOW} images around {sample.name!r} in {sample.url} can be read")
 

@@ -57,8 +57,8 @@ def crop(seed: int, domain: int, serial: int, margin: int) -> Crop:
 
 def sampled_index(seed: int, domain: int, serial: int, num_images: int) -> int:
     """Return which of `num_images` decoded images is sampled as number `serial`: every one once an epoch."""
-    epoch, place = divmod(serial, num_images)
-    return int(_order(seed, domain, epoch, num_images)[place])
+    epoch, index = divmod(serial, num_images)
+    return int(_order(seed, domain, epoch, num_images)[index])
 
 
 @lru_cache(maxsize=8)

@@ -22,11 +22,11 @@ from nicegan.data.tar import MAX_MEMBER_BYTES, Sample, Tar, read_content
 from nicegan.errors import DataError
 
 LARGE_BYTES = 1 << 17  # smaller content is kept as it is: decoding it early would only delay the first step
-NUM_REMEMBERED = 4096  # places of windows; each takes some 200 bytes
+NUM_REMEMBERED = 4096  # positions of windows; each takes some 200 bytes
 
 
 class Position(NamedTuple):
-    """A place in the sequence: the epoch, which of its shards in the epoch's order, and the byte offset in that."""
+    """A position in the sequence: the epoch, which of its shards in the epoch's order, and the byte offset in that."""
 
     epoch: int = 0
     shard: int = 0
@@ -44,22 +44,22 @@ class Found(NamedTuple):
 class Window(NamedTuple):
     """WINDOW consecutive samples in the order of the shards, and the content of those that will be sampled.
 
-    `broken` are the places of images that turned out to be unreadable.
+    `broken` are the indices of images that turned out to be unreadable.
     """
 
     samples: list[Sample]
     kept: dict[int, bytes | Pixels]
     broken: set[int]
 
-    def image(self, place: int, size: tuple[int, int]) -> Pixels:
-        """The image at a place in the window, at (height, width); its content is let go, and read again if need be.
+    def image(self, index: int, size: tuple[int, int]) -> Pixels:
+        """The image at an index in the window, at (height, width); its content is let go, and read again if need be.
 
         Raises:
             BrokenImage: it cannot be decoded, and never will be.
             DataError: its shard cannot be read.
         """
-        content = self.kept.pop(place, None)
-        return content if isinstance(content, np.ndarray) else decoded(self.samples[place], content, size)
+        content = self.kept.pop(index, None)
+        return content if isinstance(content, np.ndarray) else decoded(self.samples[index], content, size)
 
 
 class BrokenImage(DataError):  # noqa: N818  it is the image that is broken
@@ -90,19 +90,19 @@ def endless(urls: Sequence[str], seed: int, domain: int, start: Position) -> Gen
     num_barren = 0
     for epoch in itertools.count(start.epoch):
         order = shard_order(seed, domain, epoch, len(urls))
-        for place in range(start.shard if epoch == start.epoch else 0, len(urls)):
-            offset = start.offset if (epoch, place) == (start.epoch, start.shard) else 0
+        for index in range(start.shard if epoch == start.epoch else 0, len(urls)):
+            offset = start.offset if (epoch, index) == (start.epoch, start.shard) else 0
             num_barren += 1
-            with closing(Tar(urls[order[place]])) as tar:
+            with closing(Tar(urls[order[index]])) as tar:
                 for sample in tar.samples(offset):
                     num_barren = 0
-                    yield Found(Position(epoch, place, sample.header), sample, tar)
+                    yield Found(Position(epoch, index, sample.header), sample, tar)
             if num_barren > len(urls):
                 raise DataError(f"none of the {len(urls)} tar shards holds an image, {urls[0]} for one")
 
 
 class WindowReader:
-    """Reads the windows of a domain, best one after the other; any window can be had, from the nearest known place."""
+    """Reads the windows of a domain, best in order; any window can be had, from the nearest known position."""
 
     def __init__(self, urls: Sequence[str], seed: int, domain: int, size: tuple[int, int]) -> None:
         self.urls, self.seed, self.domain, self.size = urls, seed, domain, size
@@ -112,20 +112,20 @@ class WindowReader:
         self._next = 0  # the window that the sequence comes to
 
     def read(self, number: int, wanted: Collection[int] = ()) -> Window:
-        """Window `number`, with the content of the wanted places.
+        """Window `number`, with the content of the wanted indices.
 
         Raises:
-            DataError: a shard cannot be read, or is not what it was when its place was written down.
+            DataError: a shard cannot be read, or is not what it was when its position was saved.
             Stopped: `stop` was set meanwhile.
         """
         if self._sequence is None or self._next != number:
             self._sequence = self._samples_from(number)
         sequence, self._sequence = self._sequence, None  # until this window is whole
         window = Window([], {}, set())
-        for place, found in enumerate(itertools.islice(sequence, WINDOW)):
+        for index, found in enumerate(itertools.islice(sequence, WINDOW)):
             window.samples.append(found.sample)
-            if place in wanted and found.sample.size <= MAX_MEMBER_BYTES:
-                self._keep(window, place, found.tar.content(found.sample))
+            if index in wanted and found.sample.size <= MAX_MEMBER_BYTES:
+                self._keep(window, index, found.tar.content(found.sample))
         self._sequence, self._next = sequence, number + 1
         return window
 
@@ -157,10 +157,10 @@ class WindowReader:
         if len(self.known) > NUM_REMEMBERED:
             del self.known[min(known for known in self.known if known)]
 
-    def _keep(self, window: Window, place: int, content: bytes) -> None:
+    def _keep(self, window: Window, index: int, content: bytes) -> None:
         height, width = self.size
         if len(content) <= max(height * width * 3, LARGE_BYTES):
-            window.kept[place] = content
+            window.kept[index] = content
             return
         with suppress(BrokenImage):  # it is read again when it is sampled, and then spoken of
-            window.kept[place] = decoded(window.samples[place], content, self.size)
+            window.kept[index] = decoded(window.samples[index], content, self.size)

@@ -83,22 +83,22 @@ class DemoData(NamedTuple):
 
 def draw_layout(random: np.random.Generator) -> Layout:
     """Return a new arrangement of hills, houses and trees."""
-    places = random.permutation(5)
+    columns = random.permutation(5)
     num_houses, num_trees = random.integers(1, 4), random.integers(1, 3)
     near = _ridge(random, base=random.uniform(0.6, 0.72), relief=0.05)
-    house_places, tree_places = places[:num_houses], places[num_houses : num_houses + num_trees]
+    house_columns, tree_columns = columns[:num_houses], columns[num_houses : num_houses + num_trees]
     houses = [
         House(
-            left=0.2 * place + random.uniform(0.0, 0.04),
+            left=0.2 * column + random.uniform(0.0, 0.04),
             bottom=random.uniform(0.78, 0.94),
             width=random.uniform(0.14, 0.19),
             height=random.uniform(0.12, 0.2),
         )
-        for place in house_places
+        for column in house_columns
     ]
     trees = [
-        (0.2 * place + random.uniform(0.06, 0.12), random.uniform(0.78, 0.94), random.uniform(0.2, 0.32))
-        for place in tree_places
+        (0.2 * column + random.uniform(0.06, 0.12), random.uniform(0.78, 0.94), random.uniform(0.2, 0.32))
+        for column in tree_columns
     ]
     return Layout(
         orb=(random.uniform(0.1, 0.9), random.uniform(0.1, 0.28), random.uniform(0.05, 0.08)),

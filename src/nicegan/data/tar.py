@@ -50,7 +50,7 @@ class Tar:
     """A shard, open for reading.
 
     Raises:
-        DataError: it cannot be opened; or, while reading, it is damaged or no tar, with its name and the place.
+        DataError: it cannot be opened; or, while reading, it is damaged or no tar, with its name and the offset.
     """
 
     def __init__(self, url: str) -> None:
@@ -90,15 +90,15 @@ class Tar:
 
     def _members(self, offset: int) -> Iterator[tarfile.TarInfo]:
         """Every member from byte `offset` on; tarfile itself takes some damage for the end, so the end is looked at."""
-        place = offset
+        position = offset
         try:
             self._file.seek(offset)
             headers = _Headers(self._file)
             tar = tarfile.TarFile(fileobj=headers, mode="r")  # pyright: ignore[reportArgumentType]
             while member := tar.next():
-                if not place <= member.offset < member.offset_data <= tar.offset:
+                if not position <= member.offset < member.offset_data <= tar.offset:
                     raise tarfile.ReadError("sizes that cannot be")
-                place = tar.offset
+                position = tar.offset
                 tar.members = []  # pyright: ignore[reportAttributeAccessIssue]  tarfile would remember them all
                 tar.pax_headers = {}  # so that a member reads the same wherever reading began
                 yield member
@@ -106,13 +106,13 @@ class Tar:
             self._file.seek(tar.offset)
             end = self._file.read(BLOCK)
         except _DAMAGED as problem:
-            raise self._damaged(place, problem) from None
+            raise self._damaged(position, problem) from None
         if len(end) < BLOCK or any(end):
             raise self._damaged(tar.offset, "no header" if any(end) else "its end is missing")
 
-    def _damaged(self, place: int, reason: object) -> DataError:
+    def _damaged(self, position: int, reason: object) -> DataError:
         text = str(reason).partition("\n")[0] or type(reason).__name__
-        return DataError(f"tar shard {self.url} is cut off, damaged or no tar (byte {place}: {text}): write it anew")
+        return DataError(f"tar shard {self.url} is cut off, damaged or no tar (byte {position}: {text}): write it anew")
 
 
 class _Headers:

@@ -117,8 +117,8 @@ class TrainingData:
 
     def position(self) -> dict[str, Any]:
         """Where the streamed domains go on reading, as plain data: {} or {"A": {"serial_of_window": 0, ...}}."""
-        places = zip("AB", (source.position() for source in self.sources), strict=True)
-        return {name: place for name, place in places if place}
+        positions = zip("AB", (source.position() for source in self.sources), strict=True)
+        return {name: position for name, position in positions if position}
 
     def restore(self, position: dict[str, Any]) -> None:
         """Go on reading where `position` said; what is sampled is the same without it, but is found later.

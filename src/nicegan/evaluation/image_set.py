@@ -15,11 +15,11 @@ MIN_IMAGES = 2  # one image has no spread
 class ImageSet(NamedTuple):
     """Images under the name that scores call them by; what belongs together in two sets has one key.
 
-    `place` is where they lie, in words.
+    `source` is where they lie, in words.
     """
 
     name: str
-    place: str
+    source: str
     paths: list[Path]
     keys: list[str]
 
@@ -33,8 +33,8 @@ class ImageSet(NamedTuple):
         lonely = [key for key in self.keys if key not in by_key]
         if lonely:
             raise DataError(
-                f"{len(lonely)} of {len(self.paths)} images in {self.place} have none of their name in "
-                f"{others.place}, for instance {lonely[0]!r}"
+                f"{len(lonely)} of {len(self.paths)} images in {self.source} have none of their name in "
+                f"{others.source}, for instance {lonely[0]!r}"
             )
         return [by_key[key] for key in self.keys]
 
@@ -53,7 +53,7 @@ def read_set(folder: Path, name: str | None = None) -> ImageSet:
     return ImageSet(name or str(folder), str(folder), paths, keys)
 
 
-def refuse_one(paths: Sequence[Path], place: str) -> None:
+def refuse_one(paths: Sequence[Path], source: str) -> None:
     """Raises DataError for a single image."""
     if len(paths) < MIN_IMAGES:
-        raise DataError(f"{place} holds one image: scores compare sets, of {MIN_IMAGES} images at least")
+        raise DataError(f"{source} holds one image: scores compare sets, of {MIN_IMAGES} images at least")

@@ -37,16 +37,16 @@ class Recompute(NamedTuple):
         return reflect_pad(self.make(*inputs).to(dtype), padding)
 
 
-def with_recompute(tensor: Tensor, recipe: Recompute) -> Tensor:
-    """Return the tensor, carrying its recipe to the convolution that follows."""
-    tensor.recipe = recipe, tensor._version  # pyright: ignore[reportAttributeAccessIssue]
+def with_recompute(tensor: Tensor, recompute: Recompute) -> Tensor:
+    """Return the tensor, carrying its `Recompute` to the convolution that follows."""
+    tensor.recompute = recompute, tensor._version  # pyright: ignore[reportAttributeAccessIssue]
     return tensor
 
 
 def recompute_of(tensor: Tensor) -> Recompute:
-    """Return the tensor's recipe; the tensor itself where it has none, or was changed in place since."""
-    recipe, version = getattr(tensor, "recipe", (None, 0))
-    return recipe if recipe and version == tensor._version else Recompute(lambda kept: kept, (tensor,))
+    """Return the tensor's `Recompute`; the tensor itself where it has none, or was changed in place since."""
+    recompute, version = getattr(tensor, "recompute", (None, 0))
+    return recompute if recompute and version == tensor._version else Recompute(lambda kept: kept, (tensor,))
 
 
 def without_autocast(x: Tensor) -> AbstractContextManager[object]:
@@ -100,7 +100,7 @@ class _Convolve(torch.autograd.Function):
         bias: Tensor | None,
         stride: tuple[int, ...],
         padding: int,
-        recipe: Recompute,
+        recompute: Recompute,
         low: Tensor | None,
     ) -> Tensor:
         device = x.device.type
@@ -113,8 +113,8 @@ class _Convolve(torch.autograd.Function):
             weight = low if low is not None else weight.to(dtype, memory_format=torch.channels_last)
         else:
             weight = weight.to(dtype) if low is None else low
-        ctx.save_for_backward(weight, *(recipe.inputs if ctx.needs_input_grad[1] else ()))
-        ctx.recipe, ctx.shape, ctx.dtypes = recipe._replace(inputs=()), x.shape, (x.dtype, dtype)
+        ctx.save_for_backward(weight, *(recompute.inputs if ctx.needs_input_grad[1] else ()))
+        ctx.recompute, ctx.shape, ctx.dtypes = recompute._replace(inputs=()), x.shape, (x.dtype, dtype)
         ctx.stride, ctx.padding = stride, padding
         return F.conv2d(reflect_pad(x.to(dtype), padding), weight, _as(bias, dtype), stride)
 
@@ -125,7 +125,7 @@ class _Convolve(torch.autograd.Function):
         stored, dtype = ctx.dtypes
         padding = ctx.padding
         if inputs:
-            padded = ctx.recipe.padded(padding, inputs, dtype)
+            padded = ctx.recompute.padded(padding, inputs, dtype)
         else:  # without a gradient of the weight, only the shape matters
             padded = _blank(ctx.shape, 2 * padding, grad_outputs[0])
         grad_x, grad_weight, grad_bias = _convolution_gradients(

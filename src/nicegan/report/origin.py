@@ -52,8 +52,8 @@ def why_best(pointer: Path) -> str:
 
 def best_in_words(pointer: Path) -> str | None:
     """Return the checkpoint that `best` names, and why; None if it names none that is there."""
-    place, said = pointed_at(pointer), read_pointer(pointer)
-    if place is None:
+    checkpoint, said = pointed_at(pointer), read_pointer(pointer)
+    if checkpoint is None:
         return None
-    step = place.name if said.step is None else f"{said.step:,}"
+    step = checkpoint.name if said.step is None else f"{said.step:,}"
     return f"step {step}: {said.why}" + ("" if said.score is None else f" ({said.score:.4g})")

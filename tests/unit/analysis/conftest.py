@@ -19,8 +19,8 @@ def write_run(root: Path, config: RunConfig) -> TrainingState:
     folder = RunFolder(root)
     folder.claim(config, {})
     state = new_state(config, torch.device("cpu"))
-    place = save_state(folder.checkpoints, state)
-    point_to(folder.latest, place, "the newest")
+    checkpoint = save_state(folder.checkpoints, state)
+    point_to(folder.latest, checkpoint, "the newest")
     save_model(folder.model, ModelSpec(method=config.method, image_size=config.size), state.ema)
     return state
 

@@ -45,9 +45,9 @@ def same(one: TrainingState, other: TrainingState) -> bool:
 def test_a_restored_run_is_the_same_run(tiny_run: RunConfig, batch: Batch, tmp_path: Path) -> None:
     state = stepped(tiny_run, batch, 2)
     state.best = Best(1, 0.5)
-    place = save_state(tmp_path, state)
+    checkpoint = save_state(tmp_path, state)
     restored = new_state(tiny_run.model_copy(update={"seed": 9}), CPU.device)
-    load_state(place, restored)
+    load_state(checkpoint, restored)
     assert same(state, restored)
     for run in (state, restored):
         Stepper(run, tiny_run, CPU)(batch)
@@ -78,27 +78,27 @@ def test_the_seed_fixes_the_initial_weights(tiny_run: RunConfig) -> None:
 def test_a_damaged_checkpoint_is_named(
     tiny_run: RunConfig, tmp_path: Path, file: str, damage: str, *, has_sums: bool
 ) -> None:
-    place = save_state(tmp_path, new_state(tiny_run, CPU.device))
+    checkpoint = save_state(tmp_path, new_state(tiny_run, CPU.device))
     if not has_sums:
-        (place / SUMS).unlink()
-    path = place / file
+        (checkpoint / SUMS).unlink()
+    path = checkpoint / file
     content = path.read_bytes()
     path.unlink()
     if damage != "missing":
         path.write_bytes(content[:1000] if damage == "cut" else b"garbage")
-    with pytest.raises(CheckpointError, match=place.name):
-        load_state(place, new_state(tiny_run, CPU.device))
+    with pytest.raises(CheckpointError, match=checkpoint.name):
+        load_state(checkpoint, new_state(tiny_run, CPU.device))
 
 
 @pytest.mark.parametrize("file", ["weights.safetensors", "state.pt"])
 def test_one_bit_that_rots_is_noticed(tiny_run: RunConfig, tmp_path: Path, file: str) -> None:
-    place = save_state(tmp_path, new_state(tiny_run, CPU.device))
-    load_state(place, new_state(tiny_run, CPU.device))
-    content = bytearray((place / file).read_bytes())
+    checkpoint = save_state(tmp_path, new_state(tiny_run, CPU.device))
+    load_state(checkpoint, new_state(tiny_run, CPU.device))
+    content = bytearray((checkpoint / file).read_bytes())
     content[len(content) // 2] ^= 1
-    (place / file).write_bytes(content)
+    (checkpoint / file).write_bytes(content)
     with pytest.raises(CheckpointError, match=f"{file} has changed since it was written"):
-        load_state(place, new_state(tiny_run, CPU.device))
+        load_state(checkpoint, new_state(tiny_run, CPU.device))
 
 
 @pytest.mark.parametrize(
@@ -113,23 +113,23 @@ def test_a_state_of_wrong_types_is_refused(
     tiny_run: RunConfig, batch: Batch, tmp_path: Path, wrong: dict[str, object]
 ) -> None:
     state = stepped(tiny_run, batch, 1)
-    place = save_state(tmp_path, state)
-    torch.save({**state.state_dict(), **wrong}, place / "state.pt")
-    (place / SUMS).unlink()
+    checkpoint = save_state(tmp_path, state)
+    torch.save({**state.state_dict(), **wrong}, checkpoint / "state.pt")
+    (checkpoint / SUMS).unlink()
     with pytest.raises(CheckpointError, match="cannot be read: .*; remove its folder"):
-        load_state(place, new_state(tiny_run, CPU.device))
+        load_state(checkpoint, new_state(tiny_run, CPU.device))
 
 
 def test_an_optimizers_state_of_other_parameters_is_refused(tiny_run: RunConfig, batch: Batch, tmp_path: Path) -> None:
     """Planted: a fused step on it writes past the ends of tensors."""
     state = stepped(tiny_run, batch, 1)
-    place = save_state(tmp_path, state)
-    saved = torch.load(place / "state.pt", weights_only=True)
+    checkpoint = save_state(tmp_path, state)
+    saved = torch.load(checkpoint / "state.pt", weights_only=True)
     saved["optimizers"]["discriminator"]["state"][0]["exp_avg"] = torch.zeros(7)
-    torch.save(saved, place / "state.pt")
-    (place / SUMS).unlink()
+    torch.save(saved, checkpoint / "state.pt")
+    (checkpoint / SUMS).unlink()
     with pytest.raises(CheckpointError, match="the optimizer's state of a parameter"):
-        load_state(place, new_state(tiny_run, CPU.device))
+        load_state(checkpoint, new_state(tiny_run, CPU.device))
 
 
 def test_a_disk_that_fills_up_in_torch_save_is_said_so(
@@ -150,7 +150,7 @@ def test_a_save_that_fails_leaves_the_previous_one(
     tiny_run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = new_state(tiny_run, CPU.device)
-    place = save_state(tmp_path, state)
+    checkpoint = save_state(tmp_path, state)
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -159,7 +159,7 @@ def test_a_save_that_fails_leaves_the_previous_one(
     state.step = 1
     with pytest.raises(OSError, match="No space"):
         save_state(tmp_path, state)
-    assert [path.name for path in tmp_path.iterdir() if path.is_dir() and path.name != "dataset"] == [place.name]
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir() and path.name != "dataset"] == [checkpoint.name]
 
 
 class Malice:
@@ -173,45 +173,45 @@ class Malice:
 
 
 def test_code_in_a_checkpoint_does_not_run(tiny_run: RunConfig, tmp_path: Path) -> None:
-    place = save_state(tmp_path, new_state(tiny_run, CPU.device))
-    saved = torch.load(place / "state.pt", weights_only=True)
-    torch.save({**saved, "position": Malice(tmp_path / "owned")}, place / "state.pt")
-    (place / SUMS).unlink()
+    checkpoint = save_state(tmp_path, new_state(tiny_run, CPU.device))
+    saved = torch.load(checkpoint / "state.pt", weights_only=True)
+    torch.save({**saved, "position": Malice(tmp_path / "owned")}, checkpoint / "state.pt")
+    (checkpoint / SUMS).unlink()
     with pytest.raises(CheckpointError, match="cannot be read"):
-        load_state(place, new_state(tiny_run, CPU.device))
+        load_state(checkpoint, new_state(tiny_run, CPU.device))
     assert not (tmp_path / "owned").exists()
 
 
 def test_other_networks_are_refused(tiny_run: RunConfig, tmp_path: Path) -> None:
-    place = save_state(tmp_path, new_state(tiny_run, CPU.device))
+    checkpoint = save_state(tmp_path, new_state(tiny_run, CPU.device))
     method = NiceGAN(network=TINY.model_copy(update={"blocks": 2}))
     with pytest.raises(CheckpointError, match="other networks"):
-        load_state(place, new_state(tiny_run.model_copy(update={"method": method}), CPU.device))
+        load_state(checkpoint, new_state(tiny_run.model_copy(update={"method": method}), CPU.device))
 
 
 def test_pointers_and_pruning(tmp_path: Path) -> None:
     checkpoints = tmp_path / "checkpoints"
-    places = [checkpoints / f"{step:09d}" for step in (1, 2, 3, 4, 5)]
-    for place in places:
-        place.mkdir(parents=True)
-    point_to(tmp_path / "best", places[0], "test", score=1.0)
-    assert pointed_at(tmp_path / "best") == places[0]
+    saved_at = [checkpoints / f"{step:09d}" for step in (1, 2, 3, 4, 5)]
+    for checkpoint in saved_at:
+        checkpoint.mkdir(parents=True)
+    point_to(tmp_path / "best", saved_at[0], "test", score=1.0)
+    assert pointed_at(tmp_path / "best") == saved_at[0]
     assert pointed_at(tmp_path / "latest") is None
-    prune(checkpoints, 2, {places[0], None})
-    assert sorted(checkpoints.iterdir()) == [places[0], places[3], places[4]]
+    prune(checkpoints, 2, {saved_at[0], None})
+    assert sorted(checkpoints.iterdir()) == [saved_at[0], saved_at[3], saved_at[4]]
 
 
 def test_a_run_stands_at_latest_or_else_at_its_newest_checkpoint(tmp_path: Path) -> None:
     checkpoints, folder = tmp_path / "checkpoints", RunFolder(tmp_path)
     assert resume_point(folder) is None
-    places = [checkpoints / f"{step:09d}" for step in (1, 2)]
-    for place in [*places, checkpoints / ".000000003.77"]:
-        place.mkdir(parents=True)
-    assert resume_point(folder) == places[1]
-    point_to(tmp_path / "latest", places[0], "test")
-    assert resume_point(folder) == places[0]
+    saved_at = [checkpoints / f"{step:09d}" for step in (1, 2)]
+    for checkpoint in [*saved_at, checkpoints / ".000000003.77"]:
+        checkpoint.mkdir(parents=True)
+    assert resume_point(folder) == saved_at[1]
+    point_to(tmp_path / "latest", saved_at[0], "test")
+    assert resume_point(folder) == saved_at[0]
     (tmp_path / "latest").write_text("")
-    assert resume_point(folder) == places[1]
+    assert resume_point(folder) == saved_at[1]
 
 
 def test_a_folder_of_another_run_is_refused_with_the_difference(tiny_run: RunConfig, tmp_path: Path) -> None:
@@ -321,16 +321,16 @@ def test_checkpoints_of_older_formats_are_migrated_and_newer_ones_refused(
 ) -> None:
     state = new_state(tiny_run.model_copy(update={"batch_size": 3}), CPU.device)
     state.step, state.samples_seen = 7, 21
-    place = save_state(tmp_path, state)
-    saved = torch.load(place / "state.pt", weights_only=True)
+    checkpoint = save_state(tmp_path, state)
+    saved = torch.load(checkpoint / "state.pt", weights_only=True)
     for name in SINCE[version]:
         del saved[name]
     saved["optimizers"] = list(saved["optimizers"].values())
-    torch.save({**saved, "format_version": version}, place / "state.pt")
-    (place / SUMS).unlink()
+    torch.save({**saved, "format_version": version}, checkpoint / "state.pt")
+    (checkpoint / SUMS).unlink()
     restored = new_state(tiny_run.model_copy(update={"batch_size": 3}), CPU.device)
-    load_state(place, restored)
+    load_state(checkpoint, restored)
     assert (restored.rollbacks, restored.num_worse, restored.position, restored.samples_seen) == (0, 0, {}, 21)
-    torch.save({**saved, "format_version": 99}, place / "state.pt")
+    torch.save({**saved, "format_version": 99}, checkpoint / "state.pt")
     with pytest.raises(CheckpointError, match="newer nicegan"):
-        load_state(place, restored)
+        load_state(checkpoint, restored)

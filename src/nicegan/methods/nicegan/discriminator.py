@@ -42,7 +42,7 @@ class Classifiers(nn.Module):
     Args:
         base_channels: channels of the encoder's first layer.
         encoder_layers: stride-2 layers below, in the encoder.
-        depth: places the heads, see `nicegan.geometry`.
+        depth: places the heads, see `nicegan.methods.nicegan.geometry`.
         heads: which of "local" and "global" there are.
     """
 
