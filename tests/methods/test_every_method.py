@@ -57,6 +57,7 @@ def test_a_phase_leaves_gradients_for_its_own_parameters_and_no_other(
         method.zero_grad()
         total(run(phase, images, fakes)).backward()
         assert {id(p) for p in method.parameters() if p.grad is not None} == ids(phase)
+        assert not any(fake.requires_grad for fake in fakes.values()), "a fake that is handed on brings no graph along"
 
 
 def test_a_phase_that_freezes_nothing_is_caught(tiny: MethodConfig, size: tuple[int, int], images: Batch) -> None:
