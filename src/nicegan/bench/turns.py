@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
@@ -61,12 +62,13 @@ def take_turns(
     context = get_context("spawn")
     pipes: dict[str, Connection] = {}
     try:
+        progress(f"starting {', '.join(sides)}")
         for name, (make, settings) in sides.items():
-            progress(f"starting {name}")
             pipes[name], theirs = context.Pipe()
             context.Process(target=_serve, args=(theirs, make, settings), daemon=True).start()
             theirs.close()
-            _ask(name, pipes[name], "start")
+        for name, pipe in pipes.items():  # they warm up side by side, and are measured one by one
+            _answer(name, pipe)
         seconds: dict[str, list[float]] = {name: [] for name in sides}
         for turn in range(rounds):
             for name, pipe in pipes.items():
@@ -79,8 +81,13 @@ def take_turns(
 
 
 def _ask(name: str, pipe: Connection, question: str) -> Any:
-    try:
+    with suppress(OSError):  # `_answer` says that it died
         pipe.send(question)
+    return _answer(name, pipe)
+
+
+def _answer(name: str, pipe: Connection) -> Any:
+    try:
         kind, answer = pipe.recv()
     except (EOFError, OSError):
         raise NiceganError(f"the benchmark's side {name!r} died, perhaps of too little memory") from None
@@ -92,13 +99,13 @@ def _ask(name: str, pipe: Connection, question: str) -> Any:
 def _serve(pipe: Connection, make: MakeSide, settings: dict[str, Any]) -> None:
     """Answer the questions of `take_turns` until it closes its end."""
     try:
-        pipe.recv()
         side = make(**settings)
-        warm = [_timed(side, 1) for _ in range(NUM_WARM_UPS_ON_GPU if side.is_on_gpu else NUM_WARM_UPS)]
-        repeats = max(1, round(SHORTEST_TURN_SECONDS / warm[-1]))
+        _timed(side, NUM_WARM_UPS_ON_GPU if side.is_on_gpu else NUM_WARM_UPS)
         pipe.send(("answer", None))
+        repeats = 0
         while True:
             question = pipe.recv()
+            repeats = repeats or max(1, round(SHORTEST_TURN_SECONDS / _timed(side, 1)))  # alone, as its turns are
             pipe.send(("answer", side.facts() if question == "facts" else _timed(side, repeats)))
     except (EOFError, OSError, KeyboardInterrupt):  # the other end has gone
         return

@@ -29,7 +29,7 @@ class ClassActivation(SpectralLinear):
 def largest(input: Map) -> Float[Tensor, "n c"]:
     """Return the largest value of every channel."""
     if input.is_cuda:  # its pooling takes ten times as long (docs/LOG.md), and the gradient is not repeatable
-        return input.flatten(2).max(dim=2).values
+        return input.max(dim=3).values.max(dim=2).values
     return F.adaptive_max_pool2d(input, 1).flatten(1)
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nicegan.nn import kernels
+from nicegan.nn import kernels, row_conv
 
 Layer = TypeVar("Layer", nn.Conv2d, nn.ConvTranspose2d, "ReflectConv2d")
 ALIGNMENT = 4  # channels that a GPU's float32 convolutions take together
@@ -116,7 +116,7 @@ class _Convolve(torch.autograd.Function):
         ctx.save_for_backward(weight, *(recompute.inputs if ctx.needs_input_grad[1] else ()))
         ctx.recompute, ctx.shape, ctx.dtypes = recompute._replace(inputs=()), x.shape, (x.dtype, dtype)
         ctx.stride, ctx.padding = stride, padding
-        return F.conv2d(reflect_pad(x.to(dtype), padding), weight, _as(bias, dtype), stride)
+        return convolve_padded(reflect_pad(x.to(dtype), padding), weight, _as(bias, dtype), stride)
 
     @staticmethod
     @once_differentiable
@@ -137,10 +137,25 @@ class _Convolve(torch.autograd.Function):
         return _as(grad_x, stored), grad_weight, _as(grad_bias, ctx.weight_as["dtype"]), None, None, None, None
 
 
+def convolve_padded(padded: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...]) -> Tensor:
+    """Return the convolution of an input that is padded already."""
+    if row_conv.is_better(weight, stride):
+        out = row_conv.convolve(padded, weight)
+        return out if bias is None else out + bias[:, None, None]
+    if padded.is_cuda and bias is not None and tuple(weight.shape[2:]) == (1, 1) and set(stride) == {1}:
+        return F.linear(padded.permute(0, 2, 3, 1), weight[:, :, 0, 0], bias).permute(0, 3, 1, 2)  # bias in one launch
+    return F.conv2d(padded, weight, bias, stride)
+
+
 def _convolution_gradients(
     grad: Tensor, padded: Tensor, weight: Tensor, stride: tuple[int, ...], wanted: list[bool]
 ) -> list[Tensor | None]:
     """Gradients of input, weight and bias of a convolution without padding."""
+    if wanted[2] and kernels.usable(grad):
+        grad_x, grad_weight, _ = _convolution_gradients(grad, padded, weight, stride, [*wanted[:2], False])
+        return [grad_x, grad_weight, channel_sums(grad)]
+    if row_conv.is_better(weight, stride) and not wanted[2]:
+        return [*row_conv.gradients(grad, padded, weight, wanted), None]
     num_channels = weight.shape[0]
     lacking = -num_channels % ALIGNMENT if grad.is_cuda and grad.dtype == torch.float32 else 0
     if lacking:  # few channels that are no multiple of four take a GPU 80 times as long (docs/LOG.md)
@@ -168,6 +183,13 @@ def unpad_gradient(gradient: Tensor, shape: torch.Size, padding: int) -> Tensor:
         gradient.narrow(dim, 1, padding).add_(before.flip(dim))
         gradient.narrow(dim, side - 1 - padding, padding).add_(after.flip(dim))
     return gradient
+
+
+def channel_sums(x: Tensor) -> Float[Tensor, " c"]:
+    """Return each channel's sum over images and pixels, by the kernel for a GPU."""
+    from nicegan.nn.kernels.sums import channel_sums as on_gpu
+
+    return on_gpu(x)
 
 
 def _blank(shape: torch.Size, margin: int, like: Tensor) -> Tensor:
@@ -200,7 +222,7 @@ def convolve(  # noqa: PLR0913
         low: the weight in the precision of autocast, where it is at hand; else it is made here.
     """
     if not torch.is_grad_enabled():
-        return F.conv2d(reflect_pad(x, padding), weight if low is None else low, bias, stride)
+        return convolve_padded(reflect_pad(x, padding), weight if low is None else low, bias, stride)
     return _Convolve.apply(x, weight, bias, stride, padding, recompute_of(x), low)  # pyright: ignore[reportReturnType]
 
 

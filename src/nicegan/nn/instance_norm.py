@@ -6,6 +6,7 @@ channel of each image, in training and evaluation alike. PyTorch's own layer cop
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -13,8 +14,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from nicegan.nn import kernels
 from nicegan.nn.conv import Recompute, with_recompute
-from nicegan.nn.norm import EPSILON, Affine, apply_affine, at_least_float32, instance_moments
+from nicegan.nn.norm import EPSILON, Affine, apply_affine, at_least_float32, instance_moments, normalise_on_gpu
+
+SURE = 50.0  # a logit whose softmax against its opposite is exactly 1 in float32
 
 
 class _Normalise(torch.autograd.Function):
@@ -43,6 +47,20 @@ class _Normalise(torch.autograd.Function):
         return grad_x.to(kept.dtype), None, None
 
 
+def _on_gpu(x: Tensor, *, rectify: bool) -> Tensor:
+    """Compute the mixed normalisation that has no share of the layer, by its kernels.
+
+    Theirs is the unbiased variance v' = v P / (P - 1), so 1 / sqrt(v + eps) = sqrt(P / (P - 1)) / sqrt(v' + eps'),
+    with eps' = eps P / (P - 1).
+    """
+    (n, c), num_pixels = x.shape[:2], x.shape[2] * x.shape[3]
+    unbiased = num_pixels / (num_pixels - 1)
+    gamma, beta = (x.new_full((c,), value, dtype=torch.float32).expand(n, c) for value in (math.sqrt(unbiased), 0))
+    mix = x.new_full((c, 2), SURE, dtype=torch.float32)
+    mix[:, 1] = -SURE
+    return normalise_on_gpu(x, gamma, beta, mix, rectify=rectify, epsilon=EPSILON * unbiased)
+
+
 class InstanceNorm(nn.Module):
     """Normalise each channel of each image, then ReLU if `rectify`."""
 
@@ -51,9 +69,11 @@ class InstanceNorm(nn.Module):
         self.rectify = rectify
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        num_pixels = x.shape[2] * x.shape[3]
+        if kernels.usable(x) and num_pixels > 1:
+            return _on_gpu(x, rectify=self.rectify)
         with torch.no_grad():
             mean, variance = instance_moments(x)
-            num_pixels = x.shape[2] * x.shape[3]
             scale = (variance * ((num_pixels - 1) / num_pixels) + EPSILON).rsqrt()
             affine = Affine(scale, -mean * scale)
         if not torch.is_grad_enabled():

@@ -137,9 +137,10 @@ class _NormaliseOnGPU(torch.autograd.Function):
         result: Tensor,
         affine: Tensor,
         rectify: bool,  # noqa: FBT001
+        epsilon: float,
     ) -> Tensor:
         ctx.save_for_backward(x, gamma, mix, affine)
-        ctx.rectify = rectify
+        ctx.options = {"rectify": rectify, "epsilon": epsilon}
         return result
 
     @staticmethod
@@ -150,19 +151,21 @@ class _NormaliseOnGPU(torch.autograd.Function):
         from nicegan.nn.kernels.norm_gradient import normalise_gradients
 
         x, gamma, mix, affine = ctx.saved_tensors
-        gradients = normalise_gradients(x, grad_outputs[0], affine, gamma, mix, rectify=ctx.rectify)
-        return *gradients, None, None, None
+        return *normalise_gradients(x, grad_outputs[0], affine, gamma, mix, **ctx.options), None, None, None, None
 
 
-def _normalise_on_gpu(x: Tensor, gamma: PerChannel, beta: PerChannel, mix: Tensor, *, rectify: bool) -> Tensor:
+def normalise_on_gpu(  # noqa: PLR0913
+    x: Tensor, gamma: PerChannel, beta: PerChannel, mix: Tensor, *, rectify: bool, epsilon: float = EPSILON
+) -> Tensor:
+    """Compute `normalise` by the kernels."""
     from nicegan.nn.kernels.norm import apply_affine, normalise
     from nicegan.nn.kernels.pad import reflect_pad
 
     with torch.no_grad():
-        result, affine = normalise(x, gamma, beta, mix, rectify=rectify)
+        result, affine = normalise(x, gamma, beta, mix, rectify=rectify, epsilon=epsilon)
     if not torch.is_grad_enabled():
         return result
-    out = _NormaliseOnGPU.apply(x, gamma, beta, mix, result, affine, rectify)
+    out = _NormaliseOnGPU.apply(x, gamma, beta, mix, result, affine, rectify, epsilon)
     again = Recompute(
         lambda kept, scale, shift: apply_affine(kept, scale, shift, rectify=rectify),
         (x.detach(), *affine[2:]),
@@ -181,7 +184,7 @@ def normalise(
 ) -> Float[Tensor, "n c h w"]:
     """Mixed normalisation of x with given gamma and beta, then ReLU if `rectify`."""
     if kernels.usable(x):
-        return _normalise_on_gpu(x, gamma, beta, mix, rectify=rectify)
+        return normalise_on_gpu(x, gamma, beta, mix, rectify=rectify)
     with torch.no_grad():
         moments = instance_moments(x)
         affine = mixed_affine(moments, gamma, beta, mix, x[0, 0].numel())

@@ -30,15 +30,7 @@ class SpectralNorm(nn.Module):
         self.register_buffer("u", torch.randn(matrix.shape[0]))
         self.register_buffer("v", torch.randn(matrix.shape[1]))
         for _ in range(0 if weight.is_meta else NUM_INITIAL_ITERATIONS):
-            self.iterate(weight)
-
-    @torch.no_grad()
-    def iterate(self, weight: Tensor) -> None:
-        """One power iteration: v <- W'u / |W'u|, u <- W v / |W v|."""
-        matrix = weight.flatten(1)
-        for vector, product in ((self.v, (matrix.t(), self.u)), (self.u, (matrix, self.v))):
-            torch.mv(*product, out=vector)
-            vector.div_(vector.norm().clamp_min(EPSILON))
+            _iterate([self], [matrix])
 
     def forward(self, weight: Tensor) -> Float[Tensor, ""]:
         """sigma = u . W v, in the weight's own precision whatever autocast says"""
@@ -67,12 +59,13 @@ class SpectralConv2d(nn.Conv2d):
 
     def _multiply(self, padded: Tensor, size: tuple[int, int]) -> Tensor:
         """Return the convolution as one product of matrices. v is one more row of it: W v, and the rank-one term of the
-        gradient, take no further pass over the weight."""
+        gradient, take no further pass over the weight. Nor does a cast: it takes longer than the product saves."""
         patches = F.unfold(padded, 4, stride=self.stride).transpose(1, 2)  # (n, positions, c * 16)
-        rows = torch.cat([patches.flatten(0, 1), self.norm.v[None].to(patches.dtype)])
-        products = F.linear(rows, self.weight.flatten(1))
-        sigma = torch.dot(self.norm.u.clone(), products[-1].to(self.norm.u.dtype))
-        out = self._scaled(products[:-1], sigma.to(products.dtype), (-1,))
+        with without_autocast(padded):
+            rows = torch.cat([patches.flatten(0, 1).to(self.weight.dtype), self.norm.v[None]])
+            products = F.linear(rows, self.weight.flatten(1))
+            sigma = torch.dot(self.norm.u.clone(), products[-1])
+            out = self._scaled(products[:-1], sigma, (-1,)).to(padded.dtype)
         return out.unflatten(0, (-1, *size)).permute(0, 3, 1, 2)
 
     def _scaled(self, out: Tensor, sigma: Tensor, per_channel: tuple[int, ...]) -> Tensor:
@@ -92,8 +85,23 @@ class SpectralLinear(nn.Linear):
         return super().forward(input) / self.norm(self.weight)
 
 
+@torch.no_grad()
 def iterate(module: nn.Module) -> None:
-    """One power iteration for every spectrally normalised layer inside `module`."""
-    for layer in module.modules():
-        if isinstance(layer, SpectralConv2d | SpectralLinear):
-            layer.norm.iterate(layer.weight)
+    """Make one power iteration for every spectrally normalised layer inside `module`."""
+    layers = [layer for layer in module.modules() if isinstance(layer, SpectralConv2d | SpectralLinear)]
+    if layers:
+        _iterate([layer.norm for layer in layers], [layer.weight.flatten(1) for layer in layers])
+
+
+def _iterate(norms: list[SpectralNorm], matrices: list[Tensor]) -> None:
+    """v <- W'u / |W'u|, u <- W v / |W v|, all layers together: on a GPU, many small launches become a few."""
+    us, vs = [norm.u for norm in norms], [norm.v for norm in norms]
+    for vectors, products in (
+        (vs, zip([matrix.t() for matrix in matrices], us, strict=True)),
+        (us, zip(matrices, vs, strict=True)),
+    ):
+        for vector, product in zip(vectors, products, strict=True):
+            torch.mv(*product, out=vector)
+        lengths = torch._foreach_norm(vectors)  # pyright: ignore[reportPrivateImportUsage]
+        torch._foreach_clamp_min_(lengths, EPSILON)  # pyright: ignore[reportPrivateImportUsage]
+        torch._foreach_div_(vectors, lengths)  # pyright: ignore[reportPrivateImportUsage]

@@ -19,8 +19,8 @@ def update_ema(ema: TranslationModel, networks: TranslationModel, weight: float)
     """Set ema to weight * ema + (1 - weight) * raw; the vectors of spectral norms are copied."""
     raw = [parameter.detach() for parameter in networks.parameters()]
     torch._foreach_lerp_(list(ema.parameters()), raw, 1 - weight)  # pyright: ignore[reportPrivateImportUsage]
-    for kept, current in zip(ema.buffers(), networks.buffers(), strict=True):
-        kept.copy_(current)
+    if buffers := list(ema.buffers()):
+        torch._foreach_copy_(buffers, list(networks.buffers()))  # pyright: ignore[reportPrivateImportUsage]
 
 
 def ema_weight(step: int, decay: float) -> float:

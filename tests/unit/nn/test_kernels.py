@@ -10,10 +10,13 @@ from torch import Tensor
 if importlib.util.find_spec("triton") is None:
     pytest.skip("needs Triton (pip install triton)", allow_module_level=True)
 
+from nicegan.nn import kernels  # noqa: E402
+from nicegan.nn.instance_norm import InstanceNorm  # noqa: E402
 from nicegan.nn.kernels.norm import apply_affine  # noqa: E402
 from nicegan.nn.kernels.norm import normalise as kernel_normalise  # noqa: E402
 from nicegan.nn.kernels.norm_gradient import normalise_gradients  # noqa: E402
 from nicegan.nn.kernels.pad import reflect_pad, unpad_gradient  # noqa: E402
+from nicegan.nn.kernels.sums import channel_sums  # noqa: E402
 from nicegan.nn.norm import normalise  # noqa: E402
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -61,6 +64,26 @@ def test_padding_and_its_gradient_equal_torchs(padding: int) -> None:
     grad = torch.randn_like(expected)
     assert torch.equal(reflect_pad(x.detach(), padding), expected)
     torch.testing.assert_close(unpad_gradient(grad, padding), torch.autograd.grad(expected, x, grad)[0])
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 4e-3)], ids=str)
+def test_sums_of_channels(shape: tuple[int, int, int, int], dtype: torch.dtype, tolerance: float) -> None:
+    x = torch.rand(shape, device=DEVICE).to(dtype)
+    assert distance(channel_sums(x), x.double().sum(dim=(0, 2, 3))) < tolerance
+
+
+@pytest.mark.parametrize("rectify", [False, True])
+def test_instance_norm_by_the_kernels_equals_torchs(rectify: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "usable", lambda x: x.dtype == torch.float32)
+    x, grad = ((torch.randn(2, 6, 5, 7, device=DEVICE) * 1e-3).requires_grad_() for _ in "xg")
+    wide = x.detach().double().requires_grad_()
+    expected = F.instance_norm(wide)
+    expected = expected.relu() if rectify else expected
+    found = InstanceNorm(rectify=rectify)(x)
+    assert distance(found.detach(), expected.detach()) < 5e-6
+    (gradient,) = torch.autograd.grad(found, x, grad.detach())
+    assert distance(gradient, torch.autograd.grad(expected, wide, grad.detach().double())[0]) < 5e-6
 
 
 @pytest.mark.parametrize("rectify", [False, True])

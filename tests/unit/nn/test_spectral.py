@@ -10,7 +10,7 @@ from nicegan.nn.spectral import SpectralConv2d, SpectralLinear
 
 def converged(layer: SpectralConv2d) -> SpectralConv2d:
     for _ in range(200):
-        layer.norm.iterate(layer.weight)
+        spectral.iterate(layer)
     return layer
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nicegan.nn.conv import ReflectConv2d
+from nicegan.nn.conv import ReflectConv2d, without_autocast
 from nicegan.nn.norm import ILN, AdaILN, at_least_float32
 from nicegan.shapes import Features, Image, Latent
 
@@ -24,7 +24,10 @@ class Style(NamedTuple):
 
 
 class StyleHead(nn.Module):
-    """summary -> style: two linear layers with ReLU, then one linear layer each for gamma and beta; no biases."""
+    """summary -> style: two linear layers with ReLU, then one linear layer each for gamma and beta; no biases.
+
+    In float32 whatever autocast says: casting the weights would take longer than the products.
+    """
 
     def __init__(self, in_features: int, num_channels: int) -> None:
         super().__init__()
@@ -34,8 +37,9 @@ class StyleHead(nn.Module):
         self.beta = nn.Linear(num_channels, num_channels, bias=False)
 
     def forward(self, summary: Float[Tensor, "n f"]) -> Style:
-        hidden = F.relu_(self.second(F.relu_(self.first(summary))))
-        return Style(at_least_float32(self.gamma(hidden)), at_least_float32(self.beta(hidden)))
+        with without_autocast(summary):
+            hidden = F.relu_(self.second(F.relu_(self.first(at_least_float32(summary)))))
+            return Style(self.gamma(hidden), self.beta(hidden))
 
 
 class PooledSummary(nn.Module):

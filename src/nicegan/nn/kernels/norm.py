@@ -79,7 +79,7 @@ def _partial_moments(
 @triton.jit
 def _affine(
     mean_parts, square_parts, gamma_ptr, beta_ptr, mix_ptr, out_ptr, gamma_stride, beta_stride,
-    images, pixels, rows, splits, EPSILON: tl.constexpr, C: tl.constexpr, ALL_C: tl.constexpr, ALL_SPLITS: tl.constexpr,
+    images, pixels, rows, splits, epsilon, C: tl.constexpr, ALL_C: tl.constexpr, ALL_SPLITS: tl.constexpr,
 ):  # fmt: skip
     """One image's sums -> mean, variance, scale and shift of every channel, the four rows of `out` (4, n, c)."""
     image = tl.program_id(0)
@@ -101,8 +101,8 @@ def _affine(
     first = tl.load(mix_ptr + 2 * channel, mask=known, other=0.0)
     second = tl.load(mix_ptr + 2 * channel + 1, mask=known, other=0.0)
     p = 1.0 / (1.0 + tl.exp(second - first))
-    instance = p / tl.sqrt(variance + EPSILON)
-    layer = (1.0 - p) / tl.sqrt(layer_variance + EPSILON)
+    instance = p / tl.sqrt(variance + epsilon)
+    layer = (1.0 - p) / tl.sqrt(layer_variance + epsilon)
     here = image * C + channel
     gamma = tl.load(gamma_ptr + image * gamma_stride + channel, mask=known, other=0.0).to(tl.float32)
     beta = tl.load(beta_ptr + image * beta_stride + channel, mask=known, other=0.0).to(tl.float32)
@@ -141,7 +141,9 @@ class Forward(NamedTuple):
     affine: Tensor
 
 
-def normalise(x: Tensor, gamma: Tensor, beta: Tensor, mix: Tensor, *, rectify: bool) -> Forward:
+def normalise(  # noqa: PLR0913
+    x: Tensor, gamma: Tensor, beta: Tensor, mix: Tensor, *, rectify: bool, epsilon: float = EPSILON
+) -> Forward:
     """Return what `nicegan.nn.norm.normalise` computes, for a map (n, c, h, w) in single or half precision."""
     x = x.contiguous(memory_format=torch.channels_last)
     n, (t, c) = x.shape[0], (tiling_of(x), x.shape[1])
@@ -151,7 +153,7 @@ def normalise(x: Tensor, gamma: Tensor, beta: Tensor, mix: Tensor, *, rectify: b
     _partial_moments[grid](x, parts[0], parts[1], t.pixels, t.rows, C=c, BLOCK_C=t.block_c, ROWS=ROWS)
     _affine[(n,)](
         parts[0], parts[1], gamma, beta, mix, affine, gamma.stride(0), beta.stride(0),
-        n, t.pixels, t.rows, t.splits, EPSILON=EPSILON, C=c, ALL_C=t.all_channels, ALL_SPLITS=t.all_splits, num_warps=8,
+        n, t.pixels, t.rows, t.splits, epsilon, C=c, ALL_C=t.all_channels, ALL_SPLITS=t.all_splits, num_warps=8,
     )  # fmt: skip
     return Forward(apply_affine(x, affine[2], affine[3], rectify=rectify), affine)
 

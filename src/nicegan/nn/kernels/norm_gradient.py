@@ -51,7 +51,7 @@ def _partial_gradients(
 @triton.jit
 def _affine_gradients(
     with_x_parts, sum_parts, affine_ptr, gamma_ptr, mix_ptr, out_ptr, gamma_stride,
-    images, pixels, splits, EPSILON: tl.constexpr, C: tl.constexpr, ALL_C: tl.constexpr, ALL_SPLITS: tl.constexpr,
+    images, pixels, splits, epsilon, C: tl.constexpr, ALL_C: tl.constexpr, ALL_SPLITS: tl.constexpr,
 ):  # fmt: skip
     """One image's sums -> gradients of gamma, beta, both logits; and slope and offset of x's own gradient."""
     image = tl.program_id(0)
@@ -73,8 +73,8 @@ def _affine_gradients(
     degrees = C * (pixels * 1.0) - 1.0
     within = (pixels - 1) * tl.sum(tl.where(known, variance, 0.0), axis=0)
     layer_variance = (within + pixels * tl.sum(apart * apart, axis=0)) / degrees
-    r = 1.0 / tl.sqrt(variance + EPSILON)
-    layer_r = 1.0 / tl.sqrt(layer_variance + EPSILON)
+    r = 1.0 / tl.sqrt(variance + epsilon)
+    layer_r = 1.0 / tl.sqrt(layer_variance + epsilon)
     about_layer = about_mean + apart * grad_sum
     share = gamma * (r * about_mean - layer_r * about_layer) * p * q
     grad_layer_variance = -0.5 * layer_r * layer_r * layer_r * tl.sum(q * gamma * about_layer, axis=0)
@@ -125,8 +125,8 @@ class Gradients(NamedTuple):
     mix: Tensor
 
 
-def normalise_gradients(
-    x: Tensor, gradient: Tensor, affine: Tensor, gamma: Tensor, mix: Tensor, *, rectify: bool
+def normalise_gradients(  # noqa: PLR0913
+    x: Tensor, gradient: Tensor, affine: Tensor, gamma: Tensor, mix: Tensor, *, rectify: bool, epsilon: float = EPSILON
 ) -> Gradients:
     """Return the gradients of `normalise`'s inputs from that of its output; `affine` is what it returned."""
     x = x.contiguous(memory_format=torch.channels_last)
@@ -139,7 +139,7 @@ def normalise_gradients(
     _partial_gradients[grid](x, gradient, affine, parts[0], parts[1], n, t.pixels, t.rows, **blocks)
     _affine_gradients[(n,)](
         parts[0], parts[1], affine, gamma, mix, back, gamma.stride(0),
-        n, t.pixels, t.splits, EPSILON=EPSILON, C=c, ALL_C=t.all_channels, ALL_SPLITS=t.all_splits, num_warps=8,
+        n, t.pixels, t.splits, epsilon, C=c, ALL_C=t.all_channels, ALL_SPLITS=t.all_splits, num_warps=8,
     )  # fmt: skip
     out = torch.empty_like(x)
     _input_gradient[grid](x, gradient, out, affine, back, n, t.pixels, t.rows, **blocks)
