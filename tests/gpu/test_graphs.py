@@ -106,6 +106,7 @@ def test_what_cannot_be_recorded_runs_eagerly_and_says_why(gpu: torch.device) ->
     numbers = [recorded([Part(Batch(ones, ones), (), {})]).numbers.item() for _ in range(6)]
     assert numbers == [1, 2, 3, 4, 5, 6]
     assert recorded.problem
+    torch.randn(1, device=gpu)  # a recording that failed has let go of the GPU's random numbers
 
 
 def test_a_wrong_number_is_noticed_two_steps_later_and_named(config: RunConfig, machine: Machine) -> None:

@@ -72,9 +72,18 @@ class CudaRecorder:
 
     def record(self, work: Callable[[], Update]) -> tuple[Callable[[], None], Update]:
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
-            result = work()
+        try:
+            with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
+                result = work()
+        except RuntimeError:
+            self._end_of_random_numbers()
+            raise
         return graph.replay, result
+
+    def _end_of_random_numbers(self) -> None:
+        """Give the GPU's generator a state of its own again: a recording that failed leaves it in the recording's."""
+        generator = torch.cuda.default_generators[self.stream.device.index or 0]
+        generator.graphsafe_set_state(generator.clone_state())
 
 
 class RecordedUpdate:
