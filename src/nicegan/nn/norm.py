@@ -125,7 +125,7 @@ class _Normalise(torch.autograd.Function):
 
 
 class _NormaliseOnGPU(torch.autograd.Function):
-    """The mixed normalisation by the Triton kernels: `result` and `affine` are what they returned for x."""
+    """The mixed normalisation by the Triton kernels; beside the map it returns its affine map, without a gradient."""
 
     @staticmethod
     def forward(  # noqa: PLR0913
@@ -134,14 +134,16 @@ class _NormaliseOnGPU(torch.autograd.Function):
         gamma: Tensor,
         beta: Tensor,
         mix: Tensor,
-        result: Tensor,
-        affine: Tensor,
         rectify: bool,  # noqa: FBT001
         epsilon: float,
-    ) -> Tensor:
-        ctx.save_for_backward(x, gamma, mix, affine)
+    ) -> tuple[Tensor, Tensor]:
+        from nicegan.nn.kernels.norm import normalise
+
         ctx.options = {"rectify": rectify, "epsilon": epsilon}
-        return result
+        out, affine = normalise(x, gamma, beta, mix, **ctx.options)
+        ctx.save_for_backward(x, gamma, mix, affine)
+        ctx.mark_non_differentiable(affine)
+        return out, affine
 
     @staticmethod
     @once_differentiable
@@ -151,27 +153,25 @@ class _NormaliseOnGPU(torch.autograd.Function):
         from nicegan.nn.kernels.norm_gradient import normalise_gradients
 
         x, gamma, mix, affine = ctx.saved_tensors
-        return *normalise_gradients(x, grad_outputs[0], affine, gamma, mix, **ctx.options), None, None, None, None
+        return *normalise_gradients(x, grad_outputs[0], affine, gamma, mix, **ctx.options), None, None
 
 
 def normalise_on_gpu(  # noqa: PLR0913
     x: Tensor, gamma: PerChannel, beta: PerChannel, mix: Tensor, *, rectify: bool, epsilon: float = EPSILON
 ) -> Tensor:
     """Compute `normalise` by the kernels."""
-    from nicegan.nn.kernels.norm import apply_affine, normalise
+    from nicegan.nn.kernels.norm import apply_affine
     from nicegan.nn.kernels.pad import reflect_pad
 
-    with torch.no_grad():
-        result, affine = normalise(x, gamma, beta, mix, rectify=rectify, epsilon=epsilon)
+    out, affine = _NormaliseOnGPU.apply(x, gamma, beta, mix, rectify, epsilon)
     if not torch.is_grad_enabled():
-        return result
-    out = _NormaliseOnGPU.apply(x, gamma, beta, mix, result, affine, rectify, epsilon)
+        return out
     again = Recompute(
         lambda kept, scale, shift: apply_affine(kept, scale, shift, rectify=rectify),
         (x.detach(), *affine[2:]),
         lambda padding, kept, *scale_shift: reflect_pad(kept, padding, scale_shift, rectify=rectify),
     )
-    return with_recompute(out, again)  # pyright: ignore[reportArgumentType]
+    return with_recompute(out, again)
 
 
 def normalise(
