@@ -32,6 +32,7 @@ from nicegan.training import memory
 from nicegan.training.ema import ema_weight
 from nicegan.training.state import TrainingState, load_state, new_state, save_state
 from nicegan.training.step import Stepper
+from tests.feature_networks import write_network
 from tests.methods.conftest import run, terms_of
 
 CPU = Machine(torch.device("cpu"), "float32")
@@ -269,6 +270,8 @@ def test_a_run_trains_resumes_and_everything_the_product_does_works(run_config: 
     dataset = find_dataset(run_config.data, None, None)
     analysis = analyse_latents(whole, dataset, CPU, count=3)
     assert analysis.as_dict()["method"] == run_config.method.name
+    scores = nicegan.evaluate_model(whole, run_config.data, write_network(tmp_path / "means.pt"), device="cpu")
+    assert list(scores) == ["A to B", "B to A"]
     page = report(whole).read_text()
     assert "Not shown" not in page
     for phase in new_state(run_config, CPU.device).method.phases:

@@ -12,7 +12,7 @@ from nicegan.data.augment import to_network
 from nicegan.data.cache import open_images
 from nicegan.data.dataset import first_samples
 from nicegan.data.folders import evenly_chosen, listing
-from nicegan.data.places import Dataset, Files, Place
+from nicegan.data.places import Dataset, Files, ImageSource
 from nicegan.device import Machine
 from nicegan.errors import DataError
 from nicegan.model_file import Model, find_model, load_model
@@ -35,21 +35,21 @@ def chosen_images(dataset: Dataset, size: tuple[int, int], count: int) -> dict[D
     Raises:
         DataError: images that cannot be read; all are listed.
     """
-    wanted: dict[DomainName, Place] = {"A": dataset.test_a or dataset.train_a, "B": dataset.test_b or dataset.train_b}
-    return {domain: _chosen(place, size, count) for domain, place in wanted.items()}
+    a, b = dataset.test_a or dataset.train_a, dataset.test_b or dataset.train_b
+    return {"A": _chosen(a, size, count), "B": _chosen(b, size, count)}
 
 
-def _chosen(place: Place, size: tuple[int, int], count: int) -> DomainImages:
+def _chosen(source: ImageSource, size: tuple[int, int], count: int) -> DomainImages:
     """Return images of one domain: files at equal distances, or the first ones of tar shards."""
-    if isinstance(place, Files):
-        store = open_images(evenly_chosen(place.paths, count), size)
+    if isinstance(source, Files):
+        store = open_images(evenly_chosen(source.paths, count), size)
         if store.broken:
             raise DataError(
                 f"{len(store.broken)} images cannot be read: repair or remove them\n{listing(store.broken)}"
             )
         pixels, names = store.pixels, store.names
     else:
-        decoded = first_samples(place, count, size, skip_broken=False, progress=lambda done, count: None)
+        decoded = first_samples(source, count, size, skip_broken=False, progress=lambda done, count: None)
         pixels, names = np.stack([one.pixels for one in decoded]), [str(one.sample) for one in decoded]
     return DomainImages(to_network(torch.from_numpy(np.array(pixels))), names)
 

@@ -35,23 +35,23 @@ class Tars(NamedTuple):
     urls: list[str]
 
 
-Place = Files | Tars
+ImageSource = Files | Tars
 
 
 class Dataset(NamedTuple):
     """The images of both domains. Test images may be missing."""
 
-    train_a: Place
-    train_b: Place
-    test_a: Place | None
-    test_b: Place | None
+    train_a: ImageSource
+    train_b: ImageSource
+    test_a: ImageSource | None
+    test_b: ImageSource | None
 
 
 def find_dataset(data: Path | None, domain_a: str | None, domain_b: str | None) -> Dataset:
-    """Return the images of a dataset folder, or of two places (see `find_place`).
+    """Return the images of a dataset folder, or of two sources (see `find_source`).
 
     Raises:
-        DataError: a place that is missing or empty, or the same place for both domains.
+        DataError: a source that is missing or empty, or the same source for both domains.
     """
     if data is not None and (domain_a or domain_b):
         raise DataError("give a dataset folder, or --domain-a and --domain-b, not both")
@@ -59,9 +59,9 @@ def find_dataset(data: Path | None, domain_a: str | None, domain_b: str | None) 
         return _find_splits(data)
     if domain_a is None or domain_b is None:
         raise DataError("no data: give a dataset folder (with trainA, trainB), or both --domain-a and --domain-b")
-    places = find_place(domain_a), find_place(domain_b)
-    _refuse_same("domains A and B", *places)
-    return Dataset(*places, None, None)
+    sources = find_source(domain_a), find_source(domain_b)
+    _refuse_same("domains A and B", *sources)
+    return Dataset(*sources, None, None)
 
 
 def _find_splits(data: Path) -> Dataset:
@@ -74,7 +74,7 @@ def _find_splits(data: Path) -> Dataset:
         raise DataError(
             f"{data} has no {' and no '.join(missing)} (it has {there}); a dataset holds trainA and trainB, and "
             "testA and testB for held-out images, each a folder, a list trainA.txt or tar shards trainA*.tar; or name "
-            "two places with --domain-a and --domain-b"
+            "two sources with --domain-a and --domain-b"
         )
     train_a, train_b, test_a, test_b = found.values()
     assert train_a is not None
@@ -83,8 +83,8 @@ def _find_splits(data: Path) -> Dataset:
     return Dataset(train_a, train_b, test_a, test_b)
 
 
-def find_split(data: Path, name: str) -> Place | None:
-    """Return the one kind of place that holds a split of a dataset folder ("trainA", "testB" ...).
+def find_split(data: Path, name: str) -> ImageSource | None:
+    """Return the one kind of source that holds a split of a dataset folder ("trainA", "testB" ...).
 
     None if there is none, or only an empty folder of test images.
 
@@ -104,7 +104,7 @@ def find_split(data: Path, name: str) -> Place | None:
     return _in_folder(folder) if folder.is_dir() and not is_empty_test else None
 
 
-def find_place(named: str) -> Place:
+def find_source(named: str) -> ImageSource:
     """What a user named: a folder, a list (.txt), tar shards (one, "a-{00..12}.tar" or "a-*.tar"), or a URL of shards.
 
     Raises:
@@ -195,13 +195,13 @@ def _choices(part: str) -> _Choices:
     return _Choices(range(int(first), int(last) + 1), max(len(first), len(last)) if is_padded else 0)
 
 
-def _refuse_same(what: str, one: Place, other: Place) -> None:
+def _refuse_same(what: str, one: ImageSource, other: ImageSource) -> None:
     """Whether two domains share their folder, their list or a shard."""
     if shared := sorted(_identities(one) & _identities(other)):
         kind = "shard" if isinstance(one, Tars) else "folder" if os.path.isdir(shared[0]) else "list"
         raise DataError(f"{what} name the same {kind}, {shared[0]}: there is nothing to translate")
 
 
-def _identities(place: Place) -> set[str]:
-    named = place.urls if isinstance(place, Tars) else [place.named]
+def _identities(source: ImageSource) -> set[str]:
+    named = source.urls if isinstance(source, Tars) else [source.named]
     return {name if is_url(name) else os.path.realpath(name) for name in named}

@@ -16,7 +16,7 @@ from nicegan.data.augment import cropped, to_network
 from nicegan.data.cache import ImageStore, Pixels, open_images
 from nicegan.data.dataset import CachedImages, Reading, Source, StreamedImages, first_images
 from nicegan.data.folders import evenly_chosen, ignore_image_warnings, listing
-from nicegan.data.places import Dataset, Files, Place, Tars, find_dataset
+from nicegan.data.places import Dataset, Files, ImageSource, Tars, find_dataset
 from nicegan.data.sampler import Share, crop, serials
 from nicegan.data.tar import refuse_broken_shards
 from nicegan.errors import DataError
@@ -69,16 +69,16 @@ class TrainingData:
         self.without_test = [name for name, test in (("A", found.test_a), ("B", found.test_b)) if test is None]
         train = {"images of A": found.train_a, "images of B": found.train_b}
         test = {"test images of A": found.test_a or found.train_a, "test images of B": found.test_b or found.train_b}
-        refuse_broken_shards([url for place in found if isinstance(place, Tars) for url in place.urls])
+        refuse_broken_shards([url for source in found if isinstance(source, Tars) for url in source.urls])
         stores = self._open_files(train, test, progress)
-        self._refuse_broken(stores, sum(len(place.paths) for place in found if isinstance(place, Files)))
+        self._refuse_broken(stores, sum(len(source.paths) for source in found if isinstance(source, Files)))
         self.sources = self._open_sources(found, stores, progress)
-        scored = (self._scored(what, place, stores, progress) for what, place in test.items())
+        scored = (self._scored(what, source, stores, progress) for what, source in test.items())
         self.scored = Batch(*(to_network(torch.from_numpy(np.array(pixels))) for pixels in scored))
 
     @property
     def per_process(self) -> int:
-        """Images of each domain that one process draws in a step."""
+        """Images of each domain that one process samples in a step."""
         return self.config.batch_size * self.config.accumulate
 
     def batch(self, samples_seen: int, device: torch.device, detour: int = 0) -> Batch:
@@ -141,38 +141,40 @@ class TrainingData:
     def _seed(self, detour: int) -> int:
         return (self.config.seed + detour * DETOUR) % 2**63
 
-    def _open_files(self, train: dict[str, Place], test: dict[str, Place], progress: Progress) -> dict[str, ImageStore]:
-        """Return the decoded images of every place that holds files."""
+    def _open_files(
+        self, train: dict[str, ImageSource], test: dict[str, ImageSource], progress: Progress
+    ) -> dict[str, ImageStore]:
+        """Return the decoded images of every source that holds files."""
         config = self.config
-        paths = {what: (place.paths, config.load_size) for what, place in train.items() if isinstance(place, Files)}
+        paths = {what: (source.paths, config.load_size) for what, source in train.items() if isinstance(source, Files)}
         paths |= {
-            what: (evenly_chosen(place.paths, NUM_SCORED), config.size)
-            for what, place in test.items()
-            if isinstance(place, Files)
+            what: (evenly_chosen(source.paths, NUM_SCORED), config.size)
+            for what, source in test.items()
+            if isinstance(source, Files)
         }
         return {what: open_images(some, size, progress=partial(progress, what)) for what, (some, size) in paths.items()}
 
     def _open_sources(self, found: Dataset, stores: dict[str, ImageStore], progress: Progress) -> tuple[Source, ...]:
         """Return a source a domain; the first image of shards is decoded, so that what cannot work is said at once."""
         config, sources = self.config, []
-        for domain, (name, place) in enumerate({"A": found.train_a, "B": found.train_b}.items()):
+        for domain, (name, source) in enumerate({"A": found.train_a, "B": found.train_b}.items()):
             what = f"images of {name}"
-            if isinstance(place, Files):
+            if isinstance(source, Files):
                 sources.append(CachedImages(stores[what], domain))
                 continue
             ignore_image_warnings()
-            told = partial(progress, what)
-            first_images(place, 1, config.load_size, skip_broken=config.skip_broken, progress=told)
+            report = partial(progress, what)
+            first_images(source, 1, config.load_size, skip_broken=config.skip_broken, progress=report)
             reading = Reading(config.seed, domain, config.load_size, config.skip_broken)
-            sources.append(StreamedImages(place.urls, reading, self.share.num_ranks))
+            sources.append(StreamedImages(source.urls, reading, self.share.num_ranks))
         return tuple(sources)
 
-    def _scored(self, what: str, place: Place, stores: dict[str, ImageStore], progress: Progress) -> Pixels:
+    def _scored(self, what: str, source: ImageSource, stores: dict[str, ImageStore], progress: Progress) -> Pixels:
         """Return images for the score: of files at equal distances, of shards the first ones."""
-        if isinstance(place, Files):
+        if isinstance(source, Files):
             return stores[what].pixels
-        config, told = self.config, partial(progress, what)
-        return first_images(place, NUM_SCORED, config.size, skip_broken=config.skip_broken, progress=told)
+        config, report = self.config, partial(progress, what)
+        return first_images(source, NUM_SCORED, config.size, skip_broken=config.skip_broken, progress=report)
 
     def _refuse_broken(self, stores: dict[str, ImageStore], count: int) -> None:
         """All broken images at once, unless they are to be skipped and leave something to train on."""

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from nicegan.data.folders import listing, without_image_warnings
-from nicegan.data.places import Place, Tars, find_split
+from nicegan.data.places import ImageSource, Tars, find_split
 from nicegan.data.shuffle_buffer import BrokenImage, decoded
 from nicegan.data.tar import contents, refuse_broken_shards
 from nicegan.errors import DataError
@@ -25,19 +25,19 @@ def read_test_images(data: Path, folder: Path) -> dict[str, ImageSet]:
     """
     if not data.is_dir():
         raise DataError(f"{data} is not a folder: name one that holds testA and testB")
-    places = {domain: find_split(data, f"test{domain}") for domain in "AB"}
-    if missing := [f"test{domain}" for domain, place in places.items() if place is None]:
+    sources = {domain: find_split(data, f"test{domain}") for domain in "AB"}
+    if missing := [f"test{domain}" for domain, source in sources.items() if source is None]:
         raise DataError(
             f"{data} has no images in {' and '.join(missing)}: a model is scored on held-out images, in folders testA "
             "and testB, lists testA.txt and testB.txt, or tar shards testA*.tar and testB*.tar"
         )
-    return {domain: _numbered(place, folder / domain) for domain, place in places.items() if place is not None}
+    return {domain: _numbered(source, folder / domain) for domain, source in sources.items() if source is not None}
 
 
-def _numbered(place: Place, folder: Path) -> ImageSet:
-    paths = unpacked(place, folder) if isinstance(place, Tars) else list(dict.fromkeys(place.paths))
-    refuse_one(paths, place.named)
-    return ImageSet(place.named, place.named, paths, [f"{number:06d}" for number in range(len(paths))])
+def _numbered(source: ImageSource, folder: Path) -> ImageSet:
+    paths = unpacked(source, folder) if isinstance(source, Tars) else list(dict.fromkeys(source.paths))
+    refuse_one(paths, source.named)
+    return ImageSet(source.named, source.named, paths, [f"{number:06d}" for number in range(len(paths))])
 
 
 def unpacked(tars: Tars, folder: Path) -> list[Path]:

@@ -30,9 +30,9 @@ def test_the_points_are_the_latents_of_each_domains_own_encoder(run: Path, image
     networks = load_model(run / "model.safetensors").networks
     assert isinstance(networks, PairedModel)
     latents = []
-    for domain, place in (("A", images.test_a), ("B", images.test_b)):
-        assert isinstance(place, Files)
-        pixels = torch.from_numpy(open_images(place.paths, (64, 64)).pixels.copy())
+    for domain, source in (("A", images.test_a), ("B", images.test_b)):
+        assert isinstance(source, Files)
+        pixels = torch.from_numpy(open_images(source.paths, (64, 64)).pixels.copy())
         with torch.no_grad():
             latents.append(networks.path(domain).encoder(to_network(pixels)).flatten(1))
     flat = torch.cat(latents).double()

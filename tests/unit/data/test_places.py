@@ -9,28 +9,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import write_images
 
-from nicegan.data.places import Files, Place, Tars, expand_braces, find_dataset, find_place
+from nicegan.data.places import Files, ImageSource, Tars, expand_braces, find_dataset, find_source
 from nicegan.errors import DataError
 
 
-def count(place: Place | None) -> int:
-    assert place is None or isinstance(place, Files)
-    return len(place.paths) if place else 0
+def count(source: ImageSource | None) -> int:
+    assert source is None or isinstance(source, Files)
+    return len(source.paths) if source else 0
 
 
 def test_a_dataset(dataset: Path) -> None:
-    assert [count(place) for place in find_dataset(dataset, None, None)] == [6, 5, 3, 3]
+    assert [count(source) for source in find_dataset(dataset, None, None)] == [6, 5, 3, 3]
 
 
 def test_two_folders(dataset: Path) -> None:
     found = find_dataset(None, str(dataset / "trainA"), str(dataset / "trainB"))
-    assert [count(place) for place in found] == [6, 5, 0, 0]
+    assert [count(source) for source in found] == [6, 5, 0, 0]
 
 
 def test_an_empty_folder_of_test_images_is_none(dataset: Path) -> None:
     for path in (dataset / "testB").iterdir():
         path.unlink()
-    assert [count(place) for place in find_dataset(dataset, None, None)] == [6, 5, 3, 0]
+    assert [count(source) for source in find_dataset(dataset, None, None)] == [6, 5, 3, 0]
 
 
 def test_every_split_may_be_another_kind(dataset: Path) -> None:
@@ -85,10 +85,10 @@ def test_lists_are_read_as_people_write_them(tmp_path: Path) -> None:
     lines = ["one.png", "", "deep/two words.jpg\r", "  ", "/elsewhere/drei.tiff", "ünï .png"]
     path = tmp_path / "list.txt"
     path.write_bytes(b"\xef\xbb\xbf" + "\n".join(lines).encode())
-    place = find_place(str(path))
-    assert isinstance(place, Files)
+    source = find_source(str(path))
+    assert isinstance(source, Files)
     expected = [tmp_path / "one.png", tmp_path / "deep/two words.jpg", Path("/elsewhere/drei.tiff")]
-    assert place.paths == [*expected, tmp_path / "ünï .png"]
+    assert source.paths == [*expected, tmp_path / "ünï .png"]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_lists_are_read_as_people_write_them(tmp_path: Path) -> None:
 def test_lists_that_cannot_be_used(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "list.txt").write_bytes(content)
     with pytest.raises(DataError, match=message):
-        find_place(str(tmp_path / "list.txt"))
+        find_source(str(tmp_path / "list.txt"))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_what_is_no_place(tmp_path: Path, named: str, message: str, monkeypatch:
     monkeypatch.chdir(tmp_path)
     write_images(tmp_path, 1)[0].rename(tmp_path / "image.png")
     with pytest.raises(DataError, match=message):
-        find_place(named)
+        find_source(named)
 
 
 def test_shards_by_pattern(tmp_path: Path) -> None:
@@ -130,14 +130,14 @@ def test_shards_by_pattern(tmp_path: Path) -> None:
         (tmp_path / name).touch()
 
     def named(pattern: str) -> list[str]:
-        place = find_place(str(tmp_path / pattern))
-        assert isinstance(place, Tars)
-        return [Path(url).name for url in place.urls]
+        source = find_source(str(tmp_path / pattern))
+        assert isinstance(source, Tars)
+        return [Path(url).name for url in source.urls]
 
     assert named("b-*.tar") == ["b-1.tar", "b-10.tar", "b-2.tar"]
     assert named("b-{1..3}.tar") == ["b-1.tar", "b-2.tar", "b-3.tar"], "missing ones are told later, all together"
     assert named("odd{1,2}[x].tar") == ["odd{1,2}[x].tar"], "what is there is meant as it stands"
-    assert find_place(f"file://{tmp_path}/b-1.tar") == Tars(f"{tmp_path}/b-1.tar", [f"{tmp_path}/b-1.tar"])
+    assert find_source(f"file://{tmp_path}/b-1.tar") == Tars(f"{tmp_path}/b-1.tar", [f"{tmp_path}/b-1.tar"])
 
 
 def test_braces() -> None:
@@ -159,8 +159,8 @@ def test_a_url_with_a_glob(tmp_path: Path) -> None:
     system = fsspec.filesystem("memory")
     for name in ("c-2.tar", "c-1.tar", "d.tar"):
         system.pipe(f"/globbed/{name}", b"")
-    place = find_place("memory://globbed/c-*.tar")
-    assert place == Tars("memory://globbed/c-*.tar", ["memory:///globbed/c-1.tar", "memory:///globbed/c-2.tar"])
+    source = find_source("memory://globbed/c-*.tar")
+    assert source == Tars("memory://globbed/c-*.tar", ["memory:///globbed/c-1.tar", "memory:///globbed/c-2.tar"])
     for pattern in ("memory://globbed/x-*.tar", "memory://nowhere/*.tar"):
         with pytest.raises(DataError, match="no tar shard matches"):
-            find_place(pattern)
+            find_source(pattern)
