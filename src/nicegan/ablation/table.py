@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nicegan.ablation.grid import Grid, Setting
-from nicegan.ablation.statistics import Difference, Spread, difference, rounded, spread
 from nicegan.checkpoint import read_pointer
 from nicegan.metric_names import NO_TRANSLATION, parse_score
+from nicegan.metrics.seeds import Difference, Spread, difference, rounded, spread
 from nicegan.run_folder import RunFolder
 
 

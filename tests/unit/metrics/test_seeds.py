@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from nicegan.ablation.statistics import Difference, Spread, difference, rounded, spread
+from nicegan.metrics.seeds import Difference, Spread, difference, rounded, spread
 
 
 def test_mean_and_sample_deviation() -> None:

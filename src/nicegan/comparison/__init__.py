@@ -1,0 +1,1 @@
+"""Several recipes trained under equal conditions, and the table that compares them."""
