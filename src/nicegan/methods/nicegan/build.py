@@ -41,7 +41,7 @@ def build_generator(config: NiceGANNetwork, size: Size) -> Generator:
         summary = PooledSummary(width)
     else:
         summary = FlatSummary(width, size[0] >> config.shared_layers, size[1] >> config.shared_layers)
-    return Generator(latent_channels, config.blocks, config.shared_layers, summary)
+    return Generator(latent_channels, config.blocks, config.shared_layers, summary, config.upsample)
 
 
 def build_discriminator(config: NiceGANNetwork) -> Discriminator:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nicegan.nn.conv import ReflectConv2d, without_autocast
+from nicegan.nn.conv import Recompute, ReflectConv2d, with_recompute, without_autocast
 from nicegan.nn.norm import ILN, AdaILN, at_least_float32
 from nicegan.shapes import Features, Image, Latent
 
 Vector = Float[Tensor, "n c"]
+Upsample = Literal["subpixel", "nearest", "bilinear"]
 
 
 class Style(NamedTuple):
@@ -94,8 +95,12 @@ class PixelShuffle(nn.PixelShuffle):
         return pixels.reshape(n, r * h, r * w, c // r**2).permute(0, 3, 1, 2)
 
 
-class Up(nn.Sequential):
-    """Twice the side, half the channels: a 3x3 convolution, then a 1x1 convolution whose channels become pixels."""
+class SubPixelUp(nn.Sequential):
+    """Twice the side, half the channels: a 3x3 convolution, then a 1x1 convolution whose channels become pixels.
+
+    The four pixels that a channel becomes begin equal (ICNR: Aitken et al., 2017, arXiv 1707.02937): with independent
+    initial weights they differ, and training starts with a pattern of period 2 in every image.
+    """
 
     def __init__(self, num_channels: int) -> None:
         half = num_channels // 2
@@ -106,6 +111,38 @@ class Up(nn.Sequential):
             PixelShuffle(2),  # (n, c/2, 2h, 2w)
             ILN(half),
         )
+        with torch.no_grad():
+            for parameter in self[2].parameters():
+                of_channel = parameter.unflatten(0, (half, 4))
+                of_channel.copy_(of_channel[:, :1].clone().expand_as(of_channel))
+
+
+class Enlarge(nn.Module):
+    """Twice the side, by repeating pixels or by their bilinear mean; the backward pass keeps the small map only."""
+
+    def __init__(self, mode: Literal["nearest", "bilinear"]) -> None:
+        super().__init__()
+        self.mode = mode
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h2 w2"]:
+        enlarged = self.enlarged(x)
+        return with_recompute(enlarged, Recompute(self.enlarged, (x.detach(),))) if x.requires_grad else enlarged
+
+    def enlarged(self, x: Tensor) -> Tensor:
+        return F.interpolate(x, scale_factor=2, mode=self.mode)
+
+
+class EnlargingUp(nn.Sequential):
+    """Twice the side, half the channels: the map enlarged, then a 3x3 convolution."""
+
+    def __init__(self, num_channels: int, mode: Literal["nearest", "bilinear"]) -> None:
+        half = num_channels // 2
+        super().__init__(Enlarge(mode), ReflectConv2d(num_channels, half, 3, bias=False), ILN(half))
+
+
+def build_up(num_channels: int, upsample: Upsample) -> nn.Sequential:
+    """Return one doubling of the side, of this kind."""
+    return SubPixelUp(num_channels) if upsample == "subpixel" else EnlargingUp(num_channels, upsample)
 
 
 class Generator(nn.Module):
@@ -116,17 +153,23 @@ class Generator(nn.Module):
         num_blocks: residual blocks in the body.
         num_ups: doublings of the side; as many as the encoder has stride-2 layers.
         summary: makes the style from the body's input.
+        upsample: how the side is doubled.
     """
 
     def __init__(
-        self, latent_channels: int, num_blocks: int, num_ups: int, summary: PooledSummary | FlatSummary
+        self,
+        latent_channels: int,
+        num_blocks: int,
+        num_ups: int,
+        summary: PooledSummary | FlatSummary,
+        upsample: Upsample = "subpixel",
     ) -> None:
         super().__init__()
         width = 2 * latent_channels
         self.entry = nn.Sequential(ReflectConv2d(latent_channels, width, 3, bias=True), ILN(width))
         self.summary = summary
         self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(num_blocks))
-        self.ups = nn.Sequential(*(Up(width >> i) for i in range(num_ups)))
+        self.ups = nn.Sequential(*(build_up(width >> i, upsample) for i in range(num_ups)))
         self.exit = ReflectConv2d(width >> num_ups, 3, 7, bias=False)
 
     def forward(self, latent: Latent) -> Image:

@@ -4,6 +4,7 @@ from itertools import product
 
 import pytest
 import torch
+import torch.nn.functional as F
 from tests.conftest import TINY
 from torch import nn
 
@@ -11,6 +12,7 @@ from nicegan.errors import ConfigError
 from nicegan.methods.nicegan import geometry
 from nicegan.methods.nicegan.build import build_domain, build_translation_model
 from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
+from nicegan.methods.nicegan.generator import SubPixelUp, Upsample, build_up
 from nicegan.recipes import RECIPES
 from nicegan.run_config import RunConfig
 
@@ -122,3 +124,37 @@ def test_the_local_head_reads_less_of_the_image_than_the_global_one() -> None:
 def test_a_run_of_too_small_images_is_refused_at_the_door(height: int, width: int) -> None:
     with pytest.raises(ValueError, match="image_size"):
         RunConfig(image_size=(height, width))
+
+
+def test_a_channels_four_pixels_begin_equal() -> None:
+    """ICNR; with PyTorch's own initial weights they differ, which is a pattern of period 2 in every image."""
+    up = SubPixelUp(8)
+    pixels = up[3](up[2](torch.rand(2, 4, 5, 6)))
+    assert torch.equal(pixels[:, :, ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3), pixels)
+    assert pixels.std() > 0
+
+
+@pytest.mark.parametrize("upsample", ["nearest", "bilinear"])
+def test_an_enlarging_generator_keeps_the_small_map_and_gives_the_plain_gradients(upsample: Upsample) -> None:
+    up = build_up(8, upsample).double()
+    x = torch.rand(2, 8, 5, 6, dtype=torch.float64, requires_grad=True)
+    convolution, norm = up[1], up[2]
+    padded = F.pad(F.interpolate(x, scale_factor=2, mode=upsample), (1,) * 4, mode="reflect")
+    plain = norm(F.conv2d(padded, convolution.weight))
+    kept: list[int] = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        ours = up(x)
+    assert 4 * x.numel() not in kept, "the enlarged map is not kept"
+    torch.testing.assert_close(ours, plain)
+    grad = torch.randn_like(plain)
+    sides = (torch.autograd.grad(out, (x, convolution.weight), grad) for out in (ours, plain))
+    for mine, theirs in zip(*sides, strict=True):
+        torch.testing.assert_close(mine, theirs)
+    network = NiceGANNetwork(base_channels=2, blocks=1, depth=6, upsample=upsample)
+    image = torch.rand(1, 3, 48, 52)
+    assert build_translation_model(network, (48, 52)).translate(image, "B").shape == image.shape
