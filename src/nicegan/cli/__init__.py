@@ -24,6 +24,7 @@ COMMANDS = {  # name -> (module, what it does)
     "demo": ("nicegan.cli.demo", "train on painted scenes in minutes, and see how near the truth it comes"),
 }
 SHARED = {"train", "translate", "evaluate"}  # commands whose work several processes can share
+LASTING = {"train", "ablate", "compare", "demo"}  # commands that go on when nobody reads what they say any more
 USAGE_ERROR, LOST_PEER = 2, 1
 
 
@@ -93,6 +94,10 @@ def run(arguments: list[str]) -> int:
         return USAGE_ERROR
     if name not in SHARED and "LOCAL_RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError(f"{name} is the work of one process: start it without torchrun")
+    if name in LASTING:
+        from nicegan.console import LastingStream
+
+        sys.stdout, sys.stderr = LastingStream(sys.stdout), LastingStream(sys.stderr)  # pyright: ignore[reportAttributeAccessIssue]
     return import_module(COMMANDS[name][0]).run(rest)
 
 

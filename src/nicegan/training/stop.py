@@ -1,4 +1,5 @@
-"""Stopping on request: the first SIGINT or SIGTERM asks the loop to save and stop, a second one stops at once.
+"""Stopping on request: the first SIGINT, SIGTERM or SIGHUP (the terminal has gone) asks the loop to save and stop, a
+second one stops at once. A signal that is ignored when training starts, as under nohup, stays ignored.
 
 torchrun passes on what the terminal has sent already, and has a deadline of its own: under it, a second is expected.
 """
@@ -16,6 +17,9 @@ from nicegan.distributed import ProcessGroup
 from nicegan.training.readback import DelayedReadback
 
 
+ASKING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+
+
 class StopRequest:
     """Within: `signal_number` is set once the process has been asked to stop.
 
@@ -30,8 +34,9 @@ class StopRequest:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self.previous[number] = signal.signal(number, self._ask)
+            for number in ASKING:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self.previous[number] = signal.signal(number, self._ask)
         return self
 
     def __exit__(
