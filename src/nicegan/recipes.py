@@ -23,7 +23,8 @@ RECIPES: dict[str, RunConfig] = {
 def recipe(name: str, **changes: Any) -> RunConfig:
     """Return the configuration of a recipe, with changes, checked: `recipe("nicegan-tiny", data="photos", steps=500)`.
 
-    Changes of a method's groups are merged: `network={"blocks": 2}` keeps the recipe's other settings of the networks.
+    Changes of a method's groups are merged: `network={"blocks": 2}` keeps the recipe's other settings of the networks,
+    and so does the dotted name that the command line has, `**{"network.blocks": 2}`.
 
     Raises:
         ConfigError: no such recipe (names those there are), or changes that do not fit.
@@ -41,6 +42,9 @@ def recipe(name: str, **changes: Any) -> RunConfig:
 
 def _merged(content: dict[str, Any], setting: str, value: Any) -> dict[str, Any]:
     """Return what a change makes of a configuration: settings of a group that it does not name stay."""
+    group, dot, inner = setting.partition(".")
+    if dot and group in METHOD_GROUPS:
+        return _merged(content, group, {inner.replace("-", "_"): value})
     if setting not in METHOD_GROUPS:
         return {setting: value}
     method = content["method"].model_dump() if isinstance(content["method"], Frozen) else content["method"]

@@ -6,7 +6,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from nicegan.config import Features, Folder, Fraction, Frozen, Location, MethodConfig, Precision, Side, Size
+from nicegan.config import (
+    Features,
+    Folder,
+    Fraction,
+    Frozen,
+    Location,
+    MethodConfig,
+    OptimizerConfig,
+    Precision,
+    Side,
+    Size,
+)
 from nicegan.methods.registry import DEFAULT_METHOD, AnyMethod
 
 METHOD_GROUPS = ("network", "loss", "optimizer")  # where version 0.1.0 kept the settings of the one method it had
@@ -40,6 +51,8 @@ class RunConfig(Frozen):
     """The recipe these settings started from."""
     method: AnyMethod = DEFAULT_METHOD
 
+    start_from: Folder | None = None
+    """A model, a run or a checkpoint (RUN@8000) of the same networks whose weights the run begins with."""
     steps: Annotated[int, Field(gt=0, le=10**9), Resumable()] = 300_000
     """Training steps; one step updates every phase."""
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 1
@@ -81,6 +94,21 @@ class RunConfig(Frozen):
     """When a loss or gradient is no finite number: stop, or go back to the last checkpoint and on with other images."""
     max_rollbacks: Annotated[int, Field(ge=1), Resumable()] = 3
     """How often a run may go back before it stops."""
+
+    @property
+    def network(self) -> Any:
+        """The method's settings of its networks."""
+        return getattr(self.method, "network", None)
+
+    @property
+    def loss(self) -> Any:
+        """The method's weights of its losses."""
+        return getattr(self.method, "loss", None)
+
+    @property
+    def optimizer(self) -> OptimizerConfig:
+        """The method's settings of its optimizers."""
+        return self.method.optimizer
 
     @property
     def size(self) -> Size:

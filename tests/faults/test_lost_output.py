@@ -8,22 +8,36 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.end_to_end.test_runs import ONE_THREAD
 
 from nicegan.run_folder import RunFolder
-from tests.end_to_end.test_runs import ONE_THREAD
 
 NETWORK = ["--recipe", "nicegan-tiny", "--network.base-channels", "2", "--network.blocks", "1", "--image-size", "48"]
 ENDLESS = ["--steps", "100000", "--log-every", "1", "--checkpoint-every", "100000", "--score-every", "100000"]
 
 
 def command(dataset: Path, run: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "nicegan", "train", str(dataset), *NETWORK, "--device", "cpu", "--out", str(run), *more]
+    return [
+        sys.executable,
+        "-m",
+        "nicegan",
+        "train",
+        str(dataset),
+        *NETWORK,
+        "--device",
+        "cpu",
+        "--out",
+        str(run),
+        *more,
+    ]
 
 
 def test_a_closed_pipe_does_not_end_training(dataset: Path, tmp_path: Path) -> None:
     reading, writing = os.pipe()
     steps = ["--steps", "3", "--log-every", "1"]
-    process = subprocess.Popen(command(dataset, tmp_path / "run", *steps), env=ONE_THREAD, stdout=writing, stderr=writing)
+    process = subprocess.Popen(
+        command(dataset, tmp_path / "run", *steps), env=ONE_THREAD, stdout=writing, stderr=writing
+    )
     os.close(writing)
     os.close(reading)
     assert process.wait(120) == 0
@@ -42,7 +56,9 @@ def test_an_encoding_that_cannot_say_a_name_does_not_end_training(dataset: Path,
     run = tmp_path / "läuft→"
     arguments = command(dataset, run, "--steps", "2")
     for encoding in ("latin-1", "cp1252:strict"):
-        done = subprocess.run(arguments, env={**ONE_THREAD, "PYTHONIOENCODING": encoding}, capture_output=True, check=False)
+        done = subprocess.run(
+            arguments, env={**ONE_THREAD, "PYTHONIOENCODING": encoding}, capture_output=True, check=False
+        )
         assert done.returncode == 0, done.stderr
     assert RunFolder(run).model.is_file()
 

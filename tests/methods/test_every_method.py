@@ -404,6 +404,20 @@ def test_changes_from_python_keep_the_recipes_other_settings(tiny: MethodConfig)
     assert type(tiny).model_validate({"optimizer": {}}).optimizer == published
 
 
+def test_python_and_the_command_line_agree_in_every_field(tiny: MethodConfig, dataset: Path) -> None:
+    """Each setting of the first recipe's groups, given alone on top of the last recipe."""
+    first, *_, last = tiny.recipes()
+    for group in ("network", "loss", "optimizer"):
+        for name, value in getattr(RECIPES[first], group).model_dump().items():
+            if value is None or isinstance(value, bool):
+                continue
+            words = [str(part) for part in value] if isinstance(value, tuple) else [str(value)]
+            flag = f"--{group}.{name.replace('_', '-')}"
+            said, _ = read_arguments([str(dataset), "--recipe", last, "--image-size", "96", flag, *words])
+            assert said == nicegan.recipe(last, data=dataset, image_size=96, **{f"{group}.{name}": value}), flag
+            assert getattr(getattr(said, group), name) == value
+
+
 def test_a_mistake_in_a_group_is_named_by_its_flag(tiny: MethodConfig) -> None:
     with pytest.raises(ConfigError, match=r"^--network\.base-channels: should be greater than 0 \(got -1\)"):
         read_arguments(["data", "--recipe", list(tiny.recipes())[0], "--network.base-channels", "-1"])

@@ -15,7 +15,8 @@ from nicegan.data.folders import evenly_chosen, listing
 from nicegan.data.places import Dataset, Files, ImageSource
 from nicegan.device import Machine
 from nicegan.errors import DataError
-from nicegan.model_file import Model, find_model, load_model
+from nicegan.inference.choice import read_model
+from nicegan.model_file import Model
 from nicegan.shapes import DomainName, Image
 
 
@@ -60,7 +61,7 @@ def open_model(path: Path, machine: Machine) -> Model:
     Raises:
         CheckpointError: there is no model, or it cannot be read.
     """
-    model = load_model(find_model(path))
+    model = read_model(path)
     model.networks.to(machine.device).eval().requires_grad_(False)  # noqa: FBT003
     return model
 

@@ -33,6 +33,9 @@ class TrainArguments(RunConfig):
     recipe: Annotated[str, tyro.conf.arg(metavar="|".join(RECIPES))] = "nicegan"
     """Where the settings that are not given come from, those of the method (below) included."""
     method: Annotated[AnyMethod, tyro.conf.arg(name="")] = DEFAULT_METHOD
+    start_from: Annotated[Folder | None, tyro.conf.arg(name="from")] = None
+    """A model, a run or a checkpoint (RUN@8000) of the same networks whose weights the run begins with, to go on with
+    other data, size or learning rate."""
     out: Path | None = None
     """The run folder; runs/RECIPE-DATA if not given. If it holds this very run, training goes on."""
     resume: Path | None = None

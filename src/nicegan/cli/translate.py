@@ -19,7 +19,7 @@ class TranslateArguments(Frozen):
     """
 
     model: Annotated[Path, tyro.conf.Positional]
-    """A run folder or a model.safetensors."""
+    """A run folder, a model.safetensors, or a checkpoint: RUN@8000, RUN@best, RUN@latest, or its folder."""
     inputs: Annotated[tuple[Path, ...], tyro.conf.Positional, Field(min_length=1)]
     """Images, and folders of images at any depth."""
     to: Literal["A", "B"]

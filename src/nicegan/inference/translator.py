@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import overload
 
 import numpy as np
@@ -16,8 +15,9 @@ from nicegan.data.augment import to_network, to_pixels
 from nicegan.data.folders import upright_rgb
 from nicegan.device import Machine, set_up_machine
 from nicegan.errors import ConfigError
+from nicegan.inference.choice import read_model
 from nicegan.methods.base import HasHeatmap
-from nicegan.model_file import Model, find_model, load_model
+from nicegan.model_file import Model
 from nicegan.shapes import OTHER, DomainName
 
 
@@ -123,7 +123,7 @@ def load(model: str | os.PathLike[str], device: str = "auto", precision: str = "
     """Load a trained translator.
 
     Args:
-        model: a run folder or a model.safetensors.
+        model: a run folder, a model.safetensors, or a checkpoint: its folder, RUN@8000, RUN@best or RUN@latest.
         device: "auto" takes an NVIDIA GPU if there is one; or "cpu", "cuda", "cuda:1" ...
         precision: "auto" means bfloat16 on an NVIDIA GPU and float32 elsewhere; or "float32", "tf32", "bfloat16".
 
@@ -131,4 +131,4 @@ def load(model: str | os.PathLike[str], device: str = "auto", precision: str = "
         CheckpointError: there is no model there, or it cannot be read.
         ConfigError: no such device, or a precision that it does not have.
     """
-    return Translator(load_model(find_model(Path(model))), set_up_machine(device, precision, auto_on_gpu="bfloat16"))
+    return Translator(read_model(model), set_up_machine(device, precision, auto_on_gpu="bfloat16"))

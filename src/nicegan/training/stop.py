@@ -16,7 +16,6 @@ import torch
 from nicegan.distributed import ProcessGroup
 from nicegan.training.readback import DelayedReadback
 
-
 ASKING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
 

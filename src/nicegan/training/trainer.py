@@ -31,6 +31,7 @@ from nicegan.training.logger import MetricsWriter, NoMetrics, ProgressLine, desc
 from nicegan.training.memory import shortage
 from nicegan.training.rollback import Rollback
 from nicegan.training.samples import save_grid
+from nicegan.training.start import load_start
 from nicegan.training.state import Best, TrainingState, load_state, new_state
 from nicegan.training.step import Stepper, mean_terms
 from nicegan.training.stop import StopRequest, StopVote
@@ -107,8 +108,7 @@ class Run:
         self.score = processes.on_first_here(
             lambda: build_checkpoint_score(config, self.data.scored, self.machine.device)
         )
-        images = "training images" if self.data.without_test else "test images"
-        why = f"smallest {self.score.yardstick.words} of translated {images}"
+        why = f"smallest {self.score.yardstick.words} of translated {'training' if self.data.without_test else 'test'} images"
         self.checkpoints = CheckpointManager(self.folder, config, why)
         processes.on_first(lambda: self.folder.claim(config, describe_origin(str(self.machine), processes.size)))
         if warning := shortage(config, self.machine):
@@ -212,6 +212,8 @@ class Run:
     def _begin(self) -> None:
         """Make the state before the first step."""
         self.state = new_state(self.config, self.machine.device)
+        if self.config.start_from is not None:
+            say(self.console, f"weights {load_start(self.state, self.config, self.config.start_from)}")
         self.stepper = Stepper(self.state, self.config, self.machine, self.processes)
         self.saved_step = 0
 
