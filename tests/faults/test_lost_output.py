@@ -96,3 +96,17 @@ def test_a_signal_that_is_ignored_at_the_start_stays_ignored(number: int, datase
     assert len((run / "metrics.jsonl").read_text().splitlines()) > before
     process.send_signal(signal.SIGTERM)
     assert process.wait(120) == 128 + signal.SIGTERM
+
+
+def test_sigusr1_saves_and_goes_on(dataset: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = started(command(dataset, run, *ENDLESS), run)
+    process.send_signal(signal.SIGUSR1)
+    deadline = time.monotonic() + 120
+    while not (run / "checkpoints").is_dir() or not any((run / "checkpoints").glob("0*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(120) == 128 + signal.SIGTERM
+    assert len(list((run / "checkpoints").glob("0*"))) == 2

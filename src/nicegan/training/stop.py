@@ -1,5 +1,6 @@
 """Stopping on request: the first SIGINT, SIGTERM or SIGHUP (the terminal has gone) asks the loop to save and stop, a
-second one stops at once. A signal that is ignored when training starts, as under nohup, stays ignored.
+second one stops at once. A signal that is ignored when training starts, as under nohup, stays ignored. SIGUSR1 asks for
+a checkpoint and lets training go on.
 
 torchrun passes on what the terminal has sent already, and has a deadline of its own: under it, a second is expected.
 """
@@ -30,18 +31,29 @@ class StopRequest:
         self.insistent = insistent
         self.signal_number: int | None = None
         self.previous: dict[int, Any] = {}
+        self.save_before_going_on = False
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in ASKING:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self.previous[number] = signal.signal(number, self._ask)
+            if hasattr(signal, "SIGUSR1") and not self.insistent:  # several processes would have to agree on the step
+                self.previous[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, self._ask_to_save)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._give_back()
+
+    def is_asked_to_save(self) -> bool:
+        """Return, once for each SIGUSR1, that a checkpoint is wanted now and training goes on."""
+        is_asked, self.save_before_going_on = self.save_before_going_on, False
+        return is_asked
+
+    def _ask_to_save(self, number: int, frame: FrameType | None) -> None:
+        self.save_before_going_on = True
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.signal_number = number

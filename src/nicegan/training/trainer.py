@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import os
 import shlex
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 from rich.console import Console
 
@@ -29,27 +28,13 @@ from nicegan.training.finite import NotFinite
 from nicegan.training.graphs import WARM_UP_CALLS
 from nicegan.training.logger import MetricsWriter, NoMetrics, ProgressLine, describe_origin, summarised
 from nicegan.training.memory import shortage
+from nicegan.training.outcome import OnStep, Outcome, no_watch
 from nicegan.training.rollback import Rollback
 from nicegan.training.samples import save_grid
 from nicegan.training.start import load_start
-from nicegan.training.state import Best, TrainingState, load_state, new_state
+from nicegan.training.state import Best, load_state, new_state
 from nicegan.training.step import Stepper, mean_terms
 from nicegan.training.stop import StopRequest, StopVote
-
-
-class Outcome(NamedTuple):
-    """How a run ended: done (exit code 0), or saved because it was asked to stop."""
-
-    run: Path
-    step: int
-    exit_code: int
-
-
-OnStep = Callable[[TrainingState], None]
-
-
-def _nothing(state: TrainingState) -> None:
-    """The hook of a run that nobody watches."""
 
 
 class Run:
@@ -72,7 +57,7 @@ class Run:
         out: Path,
         console: Console,
         processes: ProcessGroup = ALONE,
-        on_step: OnStep = _nothing,
+        on_step: OnStep = no_watch,
     ) -> None:
         self.config, self.processes, self.on_step = config, processes, on_step
         self.console = console if processes.is_first else Console(quiet=True)
@@ -108,7 +93,8 @@ class Run:
         self.score = processes.on_first_here(
             lambda: build_checkpoint_score(config, self.data.scored, self.machine.device)
         )
-        why = f"smallest {self.score.yardstick.words} of translated {'training' if self.data.without_test else 'test'} images"
+        kind = "training" if self.data.without_test else "test"
+        why = f"smallest {self.score.yardstick.words} of translated {kind} images"
         self.checkpoints = CheckpointManager(self.folder, config, why)
         processes.on_first(lambda: self.folder.claim(config, describe_origin(str(self.machine), processes.size)))
         if warning := shortage(config, self.machine):
@@ -134,8 +120,11 @@ class Run:
                 try:
                     self._step(line)
                     signal_number = self.vote.take(self.state.step, stop.signal_number)
-                    if signal_number:
+                    is_asked_to_save = stop.is_asked_to_save()
+                    if signal_number or is_asked_to_save:
                         self.stepper.finite.settle()
+                    if is_asked_to_save and self.saved_step != self.state.step:
+                        self._save()
                 except NotFinite as problem:
                     self._recover(problem)
             if signal_number and self.saved_step != self.state.step:
@@ -283,7 +272,7 @@ class Run:
 
 
 def train(
-    config: RunConfig, out: str | os.PathLike[str], console: Console | None = None, on_step: OnStep = _nothing
+    config: RunConfig, out: str | os.PathLike[str], console: Console | None = None, on_step: OnStep = no_watch
 ) -> Outcome:
     """Train a translator, or go on where the run in `out` stands. Under torchrun, all its processes train one.
 
