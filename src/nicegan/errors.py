@@ -13,6 +13,10 @@ class ConfigError(NiceganError):
     """A setting that cannot work, or settings that do not fit each other."""
 
 
+class InputError(ConfigError, TypeError):
+    """An object from Python of a kind or range that cannot be used."""
+
+
 class DataError(NiceganError):
     """Images that are missing, unreadable or of the wrong kind."""
 

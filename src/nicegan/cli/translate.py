@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +10,10 @@ import tyro
 from pydantic import Field, PositiveInt
 
 from nicegan.cli.parse import parse
-from nicegan.config import Frozen, Precision
+from nicegan.config import MAX_SIDE, Frozen, Precision
+from nicegan.errors import ConfigError
+
+SMALLEST = 16  # side in pixels
 
 
 class TranslateArguments(Frozen):
@@ -25,11 +29,20 @@ class TranslateArguments(Frozen):
     to: Literal["A", "B"]
     """The domain to draw."""
     out: Path
-    """Folder for the translated images."""
-    format: Literal["png", "jpg", "webp", "bmp", "tiff"] = "png"
-    """File format of the outputs."""
-    resize: Annotated[int, Field(ge=16)] | None = None
-    """Translate at this side in pixels, square, as the paper does; else at each image's own size."""
+    """Folder for the translated images; for a single image also the name of its file."""
+    format: Literal["png", "jpg", "webp", "bmp", "tiff"] | None = None
+    """File format of the outputs; if not given, JPEG and WebP stay what they are, and all others become PNG."""
+    quality: Annotated[int, Field(ge=1, le=100)] = 95
+    """Quality of JPEG and WebP outputs; their colours have full resolution."""
+    keep_profile: bool = False
+    """Write in the colour space of each input, not in sRGB."""
+    resize: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SIDE|HEIGHT WIDTH")] = ()
+    """Translate at this size in pixels: one side, square, as the paper does, or height and width (48 64, or 48x64);
+    else at each image's own size."""
+    max_side: Annotated[int, Field(ge=16)] | None = None
+    """Shrink larger images to this longer side in pixels, in proportion, before they are translated."""
+    skip_existing: bool = False
+    """Leave out images whose outputs are there: go on after an interruption."""
     batch_size: PositiveInt = 8
     """Images of one size to translate together."""
     device: str = "auto"
@@ -48,10 +61,12 @@ def run(arguments: list[str]) -> int:
     from nicegan.console import say
     from nicegan.device import keep_freed_memory
     from nicegan.distributed import joined
-    from nicegan.inference.files import translate_files
+    from nicegan.inference.files import Scaling, translate_files
     from nicegan.inference.translator import load
+    from nicegan.inference.writing import Writing
 
     keep_freed_memory()
+    passed_over: Counter[str] = Counter()
     with joined() as processes, bar(Console(stderr=True, quiet=not processes.is_first), "translating") as progress:
         translator = processes.on_each(lambda: load(given.model, given.device, given.precision))
         written = translate_files(
@@ -59,12 +74,45 @@ def run(arguments: list[str]) -> int:
             given.inputs,
             given.out,
             to=given.to,
-            resize=given.resize,
-            image_format=given.format,
+            scaling=Scaling(size_of(given.resize), given.max_side),
+            writing=Writing(given.format, given.quality, given.keep_profile),
+            skip_existing=given.skip_existing,
+            passed_over=passed_over,
             batch_size=given.batch_size,
             progress=progress,
             processes=processes,
         )
         if processes.is_first:
-            say(Console(stderr=True), f"{len(written)} images in {given.out}")
+            say(Console(stderr=True), described(written, given.out, passed_over))
     return 0
+
+
+def size_of(words: tuple[str, ...]) -> tuple[int, int] | None:
+    """Return height and width that "256", "48 64" or "48x64" name; None of nothing.
+
+    Raises:
+        ConfigError: other words, or sides below 16 pixels.
+    """
+    if not words:
+        return None
+    sides = [part for word in words for part in word.lower().split("x")]
+    if len(sides) > 2 or not all(side.isdigit() and SMALLEST <= int(side) <= MAX_SIDE for side in sides):
+        raise ConfigError(
+            f"--resize {' '.join(words)}: give a side in pixels (256), or height and width (48 64), from {SMALLEST} "
+            f"to {MAX_SIDE}"
+        )
+    return int(sides[0]), int(sides[-1])
+
+
+def described(written: list[Path], out: Path, passed_over: Counter[str]) -> str:
+    """Return what was written, in a line: "12 images in out (10 png, 2 jpg); 3 files passed over: 3 .txt"."""
+    from nicegan.data.folders import described as left_out
+
+    counts = Counter(path.suffix.lstrip(".") for path in written)
+    formats = ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common())
+    noun = "image" if len(written) == 1 else "images"
+    return (
+        f"{len(written)} {noun} in {out}"
+        + (f" ({formats})" if formats else ", nothing was left to do")
+        + (f"; {rest}" if (rest := left_out(passed_over)) else "")
+    )

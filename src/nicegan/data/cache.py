@@ -31,7 +31,7 @@ from nicegan.data.folders import read_image, without_image_warnings, workers
 from nicegan.errors import DataError
 from nicegan.files import write_flushed
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 passed over colour profiles
 ABANDONED_SECONDS = 24 * 3600
 MAX_WAITING = 256  # images decoded ahead of the one being written, whatever their number
 NO_SUCH_CALL = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}

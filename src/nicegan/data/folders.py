@@ -8,6 +8,7 @@ import stat
 import struct
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,16 +16,34 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
+from nicegan.data.colour import to_srgb
 from nicegan.errors import DataError
 
 Item = TypeVar("Item")
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM")  # others may start programs
+_OF_FORMAT = {  # formats that Pillow decodes without starting programs -> suffixes
+    "JPEG": (".jpg", ".jpeg", ".jfif", ".jpe"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "BMP": (".bmp",),
+    "DIB": (".dib",),
+    "TIFF": (".tif", ".tiff"),
+    "GIF": (".gif",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "JPEG2000": (".jp2", ".j2k"),
+    "AVIF": (".avif",),
+}
+_LIBRARY_OF = {"WEBP": "webp", "JPEG2000": "jpg_2000", "AVIF": "avif"}  # formats that a Pillow may lack
+FORMATS = tuple(name for name in _OF_FORMAT if name not in _LIBRARY_OF or features.check(_LIBRARY_OF[name]))
+SUFFIXES = frozenset(suffix for name in FORMATS for suffix in _OF_FORMAT[name])
+WITH_A_PLUGIN = {".heic": "pillow-heif", ".heif": "pillow-heif"}
+NOT_OF_THE_USER = frozenset(  # folders in which storage systems keep thumbnails and what was deleted
+    {"@eadir", "#recycle", "@recycle", "@tmp", ".thumbnails", "__macosx", "$recycle.bin", "lost+found"}
+)
 MAX_PIXELS = 100_000_000
 MAX_HELD_PIXELS = 1 << 26  # of images that are held together: 200 MB
-_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _EXIF_ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -50,15 +69,49 @@ _BROKEN = (  # what decoders raise for files that are damaged
 _WITHOUT_A_RANGE = ("I", "F")  # 32-bit integers and floats
 
 
-def find_images(folder: Path) -> list[Path]:
-    """Return every image below `folder`, at any depth, sorted by path; hidden files are passed over."""
-    found = []
-    # Links to folders are not followed, so a loop cannot trap it.
-    for parent, folders, names in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        images = (name for name in names if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."))
-        found += [Path(parent, name) for name in images]
+def find_images(folder: Path, passed_over: Counter[str] | None = None) -> list[Path]:
+    """Return every image below `folder`, at any depth, sorted by path. Links are followed, each folder once.
+
+    Args:
+        folder: where to look.
+        passed_over: counts what is no image that can be read, by kind: a suffix, "hidden" or "thumbnails".
+    """
+    kinds: Counter[str] = Counter() if passed_over is None else passed_over
+    found: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    for parent, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
+        status = os.stat(parent)
+        if (status.st_dev, status.st_ino) in seen:  # a loop of links, or another name of a folder
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        kinds["hidden"] += sum(name.startswith(".") for name in (*folders, *names))
+        kinds["thumbnails"] += sum(name.lower() in NOT_OF_THE_USER for name in folders if not name.startswith("."))
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and name.lower() not in NOT_OF_THE_USER
+        )
+        for name in names:
+            suffix = os.path.splitext(name)[1].lower()
+            if name.startswith("."):
+                continue
+            if suffix in SUFFIXES:
+                found.append(Path(parent, name))
+            else:
+                kinds[suffix or "without a suffix"] += 1
     return sorted(found)
+
+
+def described(passed_over: Counter[str]) -> str | None:
+    """Return in a line what was passed over: "7 files passed over: 4 .svg, 2 .heic (pip install pillow-heif ...)"."""
+    kinds = +passed_over
+    if not kinds:
+        return None
+    named = []
+    for kind, count in kinds.most_common():
+        plugin = WITH_A_PLUGIN.get(kind)
+        named.append(f"{count} {kind}" + (f" (convert them, {plugin} for instance reads them)" if plugin else ""))
+    count = kinds.total()
+    return f"{count} {'file' if count == 1 else 'files'} passed over: {', '.join(named)}"
 
 
 def _refuse(problem: OSError) -> None:
@@ -183,21 +236,25 @@ def upright_rgb(image: Image.Image) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any PIL image as 8-bit RGB.
+    """Return any PIL image as 8-bit sRGB, by its colour profile if it has one.
 
     Raises:
         DataError: 32-bit values, whose range nobody knows.
     """
-    if image.mode in _SIXTEEN_BIT:
+    if image.mode in SIXTEEN_BIT:
         scaled = np.round(np.asarray(image).astype(np.float32) / 257)
         return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
     if image.mode in _WITHOUT_A_RANGE:
         raise DataError(f"{image.mode!r} pixels (32 bits) have no known range: convert to 8 or 16 bits")
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
         rgba = image.convert("RGBA")
+        rgb = rgba.convert("RGB")
+        rgb.info = image.info
+        rgba = to_srgb(rgb).convert("RGBA")
+        rgba.putalpha(image.convert("RGBA").getchannel("A"))
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+    return to_srgb(image.convert("RGB") if image.mode == "P" else image).convert("RGB")
 
 
 def listing(broken: dict[str, str]) -> str:

@@ -7,12 +7,13 @@ import itertools
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from nicegan.config import is_url
-from nicegan.data.folders import SUFFIXES, find_images
+from nicegan.data.folders import SUFFIXES, described, find_images
 from nicegan.data.remote import matching_urls
 from nicegan.errors import DataError
 
@@ -22,10 +23,11 @@ _BRACES = re.compile(r"(\{\d{1,18}\.\.\d{1,18}\}|\{[^{}]*,[^{}]*\})")
 
 
 class Files(NamedTuple):
-    """Image files: those below a folder, or those a text list names."""
+    """Image files: those below a folder, or those a text list names; and what in the folder is none, in a line."""
 
     named: str
     paths: list[Path]
+    passed_over: str | None = None
 
 
 class Tars(NamedTuple):
@@ -130,9 +132,11 @@ def find_source(named: str) -> ImageSource:
 
 
 def _in_folder(folder: Path) -> Files:
-    if images := find_images(folder):
-        return Files(str(folder), images)
-    raise DataError(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))})")
+    passed_over: Counter[str] = Counter()
+    if images := find_images(folder, passed_over):
+        return Files(str(folder), images, described(passed_over))
+    said = f"; {found}" if (found := described(passed_over)) else ""
+    raise DataError(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))}){said}")
 
 
 def _listed(path: Path) -> Files:

@@ -15,6 +15,7 @@ from nicegan.config import Size
 from nicegan.data.augment import cropped, to_network
 from nicegan.data.cache import ImageStore, Pixels, open_images
 from nicegan.data.dataset import CachedImages, Reading, Source, StreamedImages, first_images
+from nicegan.data.depth import shallow_values
 from nicegan.data.folders import evenly_chosen, ignore_image_warnings, listing
 from nicegan.data.places import Dataset, Files, ImageSource, Tars, find_dataset
 from nicegan.data.sampler import Share, crop, serials
@@ -73,6 +74,9 @@ class TrainingData:
         stores = self._open_files(train, test, progress)
         self._refuse_broken(stores, sum(len(source.paths) for source in found if isinstance(source, Files)))
         self.sources = self._open_sources(found, stores, progress)
+        self.notes = _notes(
+            {**train, **{name: source for name, source in test.items() if source not in train.values()}}
+        )
         scored = (self._scored(what, source, stores, progress) for what, source in test.items())
         self.scored = Batch(*(to_network(torch.from_numpy(np.array(pixels))) for pixels in scored))
 
@@ -185,3 +189,14 @@ class TrainingData:
         for what, store in stores.items():
             if not store.names:
                 raise DataError(f"none of the {what} can be read\n{listing(store.broken)}")
+
+
+def _notes(sources: dict[str, ImageSource]) -> list[str]:
+    """Return what a user should know of the images, a line each: files passed over, and values that read as black."""
+    notes = []
+    for what, source in sources.items():
+        if isinstance(source, Files) and source.passed_over:
+            notes.append(f"{source.named}: {source.passed_over}")
+        if isinstance(source, Files) and (problem := shallow_values(source.paths)):
+            notes.append(f"warning: {what}: {problem}")
+    return notes

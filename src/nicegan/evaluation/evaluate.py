@@ -23,7 +23,7 @@ from nicegan.evaluation.image_set import ImageSet, read_set
 from nicegan.evaluation.measure import Choice, Measured, choose_halves, measure
 from nicegan.evaluation.outcome import Evaluation, SetScores, count_notes
 from nicegan.feature_network import FeatureNetwork, Resize, load_feature_network
-from nicegan.inference.files import translate_planned
+from nicegan.inference.files import Scaling, translate_planned
 from nicegan.inference.translator import Translator, load
 from nicegan.shapes import OTHER, DomainName
 
@@ -212,7 +212,7 @@ def _translated(  # noqa: PLR0913
         out, size = folder / str(number), translator.spec.image_size
         plan = {path: out / f"{key}.png" for path, key in zip(inputs.paths, inputs.keys, strict=True)}
         with watch(f"translating to {target}") as bar:
-            translate_planned(translator, plan, to=target, resize=size, progress=bar, processes=processes)
+            translate_planned(translator, plan, to=target, scaling=Scaling(size), progress=bar, processes=processes)
         sets.append(ImageSet(name, str(out), list(plan.values()), inputs.keys))
     return sets
 

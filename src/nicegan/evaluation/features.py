@@ -25,7 +25,7 @@ from nicegan.feature_network import INCEPTION_SIDE, FeatureNetwork, NetworkFacts
 from nicegan.files import write_atomically
 from nicegan.inference.files import of_one_size
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 passed over colour profiles
 BATCH_SIZE = 16
 MAX_BATCH_PIXELS = 16 * 512 * 512
 Prepared = NDArray[np.uint8] | NDArray[np.float32]  # (h, w, 3), 0..255

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -17,15 +17,34 @@ from PIL import Image
 
 from nicegan.data.augment import to_network, to_pixels
 from nicegan.data.cache import Pixels, Progress, scaled
-from nicegan.data.folders import find_images, listing, portions, read_image, without_image_warnings, workers
+from nicegan.data.folders import SUFFIXES, find_images, listing, portions, read_image, without_image_warnings, workers
 from nicegan.distributed import ALONE, ProcessGroup
 from nicegan.errors import DataError, is_out_of_memory
 from nicegan.inference.translator import Translator
+from nicegan.inference.writing import AS_PNG, Writing
 from nicegan.shapes import DomainName
 
 ImageArray = TypeVar("ImageArray", bound=NDArray[Any])
 MAX_BATCH_PIXELS = 8 * 512 * 512
-OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
+
+
+class Scaling(NamedTuple):
+    """The size that images are translated at: `size` (height, width); or no side longer than `longest`, in proportion;
+    or, where both are None, each image's own."""
+
+    size: tuple[int, int] | None = None
+    longest: int | None = None
+
+    def scale(self, image: Image.Image) -> Pixels:
+        """Return the image's pixels at that size."""
+        size = self.size
+        if size is None and self.longest and max(image.size) > self.longest:
+            factor = self.longest / max(image.size)
+            size = (max(1, round(image.height * factor)), max(1, round(image.width * factor)))
+        return np.asarray(image) if size is None else scaled(image, size)
+
+
+OWN_SIZE = Scaling()
 
 
 def translate_files(  # noqa: PLR0913
@@ -34,8 +53,10 @@ def translate_files(  # noqa: PLR0913
     out: Path,
     *,
     to: DomainName,
-    resize: int | tuple[int, int] | None = None,
-    image_format: str = "png",
+    scaling: Scaling = OWN_SIZE,
+    writing: Writing = AS_PNG,
+    skip_existing: bool = False,
+    passed_over: Counter[str] | None = None,
     batch_size: int = 8,
     progress: Progress = lambda done, count: None,
     processes: ProcessGroup = ALONE,
@@ -45,19 +66,23 @@ def translate_files(  # noqa: PLR0913
     Each of several processes translates a part of the images.
 
     Args:
-        resize: translate at this side in pixels, square, as the paper does, or at this height and width; else at each
-            image's own size.
-        image_format: suffix of the outputs.
+        scaling: the size to translate at.
+        writing: how to write the outputs.
+        skip_existing: leave out images whose outputs are there.
+        passed_over: counts the files in folders that are no images, as `nicegan.data.folders.find_images` does.
         progress: told how many of how many images are done.
 
     Raises:
         DataError: inputs that are missing, cannot be read (all are listed; the others are translated), or whose
-            outputs would overwrite each other or an input.
+            outputs would overwrite an input.
     """
-    plan = processes.on_first(lambda: plan_outputs(inputs, out, image_format))
+    plan = processes.on_first(lambda: plan_outputs(inputs, out, writing, passed_over))
+    if skip_existing:
+        plan = processes.on_first(lambda: {source: target for source, target in plan.items() if not target.is_file()})
     translate_planned(
-        translator, plan, to=to, resize=resize, batch_size=batch_size, progress=progress, processes=processes
-    )
+        translator, plan, to=to, scaling=scaling, writing=writing, batch_size=batch_size, progress=progress,
+        processes=processes,
+    )  # fmt: skip
     return list(plan.values())
 
 
@@ -66,7 +91,8 @@ def translate_planned(  # noqa: PLR0913
     plan: dict[Path, Path],
     *,
     to: DomainName,
-    resize: int | tuple[int, int] | None = None,
+    scaling: Scaling = OWN_SIZE,
+    writing: Writing = AS_PNG,
     batch_size: int = 8,
     progress: Progress = lambda done, count: None,
     processes: ProcessGroup = ALONE,
@@ -77,14 +103,16 @@ def translate_planned(  # noqa: PLR0913
         DataError: inputs that cannot be read; all are listed, and the others are translated.
     """
     mine = {source: plan[source] for source in processes.shard(list(plan))}
-    size = (resize, resize) if isinstance(resize, int) else resize
     source_of = {target: source for source, target in mine.items()}
     broken: dict[Path, DataError] = {}
     done = 0
     with without_image_warnings(), workers() as pool:
-        for images in _read_ahead(pool, mine, size, 4 * batch_size, broken):
+        for images in _read_ahead(pool, mine, scaling, 4 * batch_size, broken):
             for batch in of_one_size(images, batch_size, MAX_BATCH_PIXELS):
-                problems = _translated(translator, batch, to, pool)
+                fakes, problems = _translated(translator, batch, to)
+                sources = [source_of[target] for target in fakes]
+                written = pool.map(writing.write, fakes, fakes.values(), sources)
+                problems |= {target: found for target, found in zip(fakes, written, strict=True) if found}
                 broken |= {source_of[target]: problem for target, problem in problems.items()}
                 done += len(batch) - len(problems)
                 progress(done + len(broken), len(mine))
@@ -92,21 +120,19 @@ def translate_planned(  # noqa: PLR0913
 
 
 def _translated(
-    translator: Translator, batch: dict[Path, Pixels], to: DomainName, pool: ThreadPoolExecutor
-) -> dict[Path, DataError]:
-    """Translate images of one size and write them; what could not be, by output, and why."""
+    translator: Translator, batch: dict[Path, Pixels], to: DomainName
+) -> tuple[dict[Path, Pixels], dict[Path, DataError]]:
+    """Return the translations of images of one size, by output; and what did not fit in memory, and the way out."""
     try:
         fakes = translator.translate(to_network(torch.from_numpy(np.stack(list(batch.values())))), to)
     except (MemoryError, RuntimeError) as problem:
         if not is_out_of_memory(problem):
             raise
         height, width = next(iter(batch.values())).shape[:2]
-        reason = DataError(
-            f"{len(batch)} of {width}x{height} pixels do not fit in memory: try --batch-size 1, or --resize"
-        )
-        return dict.fromkeys(batch, reason)
-    written = pool.map(_write, batch, to_pixels(fakes).cpu().numpy())
-    return {target: problem for target, problem in zip(batch, written, strict=True) if problem}
+        way_out = "--batch-size 1, or --max-side" if len(batch) > 1 else f"--max-side {max(height, width) // 2}"
+        reason = DataError(f"{len(batch)} of {width}x{height} pixels do not fit in memory: try {way_out}")
+        return {}, dict.fromkeys(batch, reason)
+    return dict(zip(batch, to_pixels(fakes).cpu().numpy(), strict=True)), {}
 
 
 def _refuse_broken(parts: list[dict[Path, DataError]], count: int) -> None:
@@ -119,7 +145,7 @@ def _refuse_broken(parts: list[dict[Path, DataError]], count: int) -> None:
 def _read_ahead(
     pool: ThreadPoolExecutor,
     plan: dict[Path, Path],
-    size: tuple[int, int] | None,
+    scaling: Scaling,
     count: int,
     broken: dict[Path, DataError],
 ) -> Iterator[dict[Path, Pixels]]:
@@ -127,7 +153,7 @@ def _read_ahead(
     sources = list(plan)
     for some in portions(sources, count):
         images: dict[Path, Pixels] = {}
-        for source, image in zip(some, pool.map(lambda path: _read(path, size), some), strict=True):
+        for source, image in zip(some, pool.map(lambda path: _read(path, scaling), some), strict=True):
             if isinstance(image, DataError):
                 broken[source] = image
             else:
@@ -135,31 +161,66 @@ def _read_ahead(
         yield images
 
 
-def plan_outputs(inputs: Sequence[Path], out: Path, image_format: str) -> dict[Path, Path]:
-    """Where each input image goes: folders keep their inner structure, names keep their stem."""
-    plan: dict[Path, Path] = {}
+def plan_outputs(
+    inputs: Sequence[Path], out: Path, writing: Writing = AS_PNG, passed_over: Counter[str] | None = None
+) -> dict[Path, Path]:
+    """Return where each input image goes: folders keep their inner structure, names keep their stem.
+
+    Names that would be one file (cat.jpg and cat.png, or IMG.png and img.png on disks without case) keep their suffix
+    as well. What lies in `out` is no input. An `out` that is named like an image takes one input.
+
+    Raises:
+        DataError: inputs that are missing or empty, several for one file, or an output that is an input.
+    """
+    found: dict[Path, Path] = {}
     for given in inputs:
-        if given.is_dir():
-            found = {path: path.relative_to(given) for path in find_images(given)}
-            if not found:
-                raise DataError(f"{given} holds no images")
-        elif given.is_file():
-            found = {given: Path(given.name)}
-        else:
-            raise DataError(f"{given} does not exist")
-        plan |= {path: out / inner.with_suffix(f".{image_format}") for path, inner in found.items()}
-    taken: dict[str, Path] = {}  # without case: on many disks IMG.png and img.png are one file
+        found |= _inner_paths(given, out, passed_over)
+    if out.suffix.lower() in SUFFIXES and not out.is_dir():
+        if len(found) != 1:
+            raise DataError(f"{out} is one file, and there are {len(found)} images: name a folder with --out")
+        plan = {source: out for source in found}
+    else:
+        plan = {source: out / name for source, name in _apart(found, writing).items()}
     sources = {os.path.realpath(path) for path in plan}  # Path.resolve breaks on a loop of links
     numbers = {(stat.st_dev, stat.st_ino) for stat in map(_stat, plan) if stat}  # another name of an input, a hard link
-    for source, target in plan.items():
-        key = str(target).casefold()
-        if key in taken:
-            raise DataError(f"{taken[key]} and {source} would both be written to {target}: translate them apart")
+    for target in plan.values():
         there = _stat(target)
         if os.path.realpath(target) in sources or (there and (there.st_dev, there.st_ino) in numbers):
             raise DataError(f"{target} is an input: choose another --out")
-        taken[key] = source
     return plan
+
+
+def _inner_paths(given: Path, out: Path, passed_over: Counter[str] | None) -> dict[Path, Path]:
+    """Return the images of one input, and their paths inside it."""
+    if given.is_file():
+        return {given: Path(given.name)}
+    if not given.is_dir():
+        raise DataError(f"{given} does not exist")
+    inside = out.absolute() != given.absolute() and out.absolute().is_relative_to(given.absolute())
+    paths = [
+        path
+        for path in find_images(given, passed_over)
+        if not (inside and path.absolute().is_relative_to(out.absolute()))
+    ]
+    if not paths:
+        raise DataError(f"{given} holds no images")
+    return {path: path.relative_to(given) for path in paths}
+
+
+def _apart(found: dict[Path, Path], writing: Writing) -> dict[Path, Path]:
+    """Return the name of each output, no two alike without case."""
+    names = {source: inner.with_suffix(writing.suffix(source)) for source, inner in found.items()}
+    counts = Counter(str(name).casefold() for name in names.values())
+    taken: set[str] = set()
+    for source, name in names.items():
+        if counts[str(name).casefold()] > 1:
+            name = name.with_name(f"{found[source].name}{name.suffix}")
+        unique, number = name, 2
+        while str(unique).casefold() in taken:
+            unique, number = name.with_name(f"{name.stem}_{number}{name.suffix}"), number + 1
+        taken.add(str(unique).casefold())
+        names[source] = unique
+    return names
 
 
 def _stat(path: Path) -> os.stat_result | None:
@@ -169,12 +230,11 @@ def _stat(path: Path) -> os.stat_result | None:
         return None
 
 
-def _read(source: Path, size: tuple[int, int] | None) -> Pixels | DataError:
+def _read(source: Path, scaling: Scaling) -> Pixels | DataError:
     try:
-        image = read_image(source)
+        return scaling.scale(read_image(source))
     except DataError as problem:
         return problem
-    return np.asarray(image) if size is None else scaled(image, size)
 
 
 def of_one_size(images: dict[Path, ImageArray], batch_size: int, max_pixels: int) -> Iterator[dict[Path, ImageArray]]:
@@ -184,15 +244,3 @@ def of_one_size(images: dict[Path, ImageArray], batch_size: int, max_pixels: int
         count = max(1, min(batch_size, max_pixels // (shape[0] * shape[1])))
         for first in range(0, len(alike), count):
             yield {path: images[path] for path in alike[first : first + count]}
-
-
-def _write(target: Path, pixels: Pixels) -> DataError | None:
-    """Write an image; what its format or its name did not allow. A disk that takes no more is everyone's problem."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(target)
-    except (OSError, ValueError) as problem:
-        if isinstance(problem, OSError) and problem.errno in OF_THE_DISK:
-            raise OSError(problem.errno, problem.strerror, str(target)) from None
-        return DataError(f"cannot write {target}: {getattr(problem, 'strerror', None) or problem}")
-    return None

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import overload
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from nicegan.data.augment import to_network, to_pixels
-from nicegan.data.folders import upright_rgb
 from nicegan.device import Machine, set_up_machine
 from nicegan.errors import ConfigError
 from nicegan.inference.choice import read_model
+from nicegan.inference.inputs import read_input
 from nicegan.methods.base import HasHeatmap
 from nicegan.model_file import Model
 from nicegan.shapes import OTHER, DomainName
@@ -35,63 +33,56 @@ class Translator:
         self.device = machine.device
         self.networks = model.networks.to(machine.device).eval().requires_grad_(False)  # noqa: FBT003
 
-    @overload
-    def translate(self, image: Image.Image, to: DomainName) -> Image.Image: ...
-    @overload
-    def translate(self, image: Tensor, to: DomainName) -> Tensor: ...
-    def translate(self, image: Image.Image | Tensor, to: DomainName) -> Image.Image | Tensor:
-        """Draw images of one domain as images of the other.
+    def __repr__(self) -> str:
+        height, width = self.spec.image_size
+        trained = f"trained at {height}x{width} pixels for {self.spec.step:,} steps"
+        return f"Translator({self.spec.method.title}, {self.spec.method.summary()}, {trained}, on {self.machine})"
+
+    def translate(self, image: Any, to: DomainName) -> Any:
+        """Translate images of one domain into the other.
 
         Args:
-            image: a PIL image of any mode and size (its EXIF orientation is honoured), or a tensor (n, 3, h, w) or
-                (3, h, w), RGB in [-1, 1].
-            to: the domain to draw, "A" or "B"; the image is taken to be of the other one.
+            image: a PIL image of any mode and size (its EXIF orientation is honoured), the path of one, an array
+                (h, w, 3) or (n, h, w, 3) of uint8 in RGB, a tensor (n, 3, h, w) or (3, h, w) in RGB from -1 to 1, or a
+                list of these.
+            to: the domain to translate into, "A" or "B"; the image is taken to be of the other one.
 
         Returns:
-            The same kind and size: an RGB PIL image, or a tensor in [-1, 1] on the model's device.
+            The same kind and size: an RGB PIL image (of a path as well), an array, a tensor in [-1, 1] on the model's
+            device, or a list.
 
         Raises:
+            InputError: another kind of input, or values outside its range; it is a TypeError.
             ConfigError: no such domain, or a size that the model cannot take (only with a flat style summary).
         """
-        return self._through(image, to, self.networks.translate)
+        return self._as_given(image, to, self.networks.translate)
 
-    @overload
-    def heatmap(self, image: Image.Image, domain: DomainName) -> Image.Image: ...
-    @overload
-    def heatmap(self, image: Tensor, domain: DomainName) -> Tensor: ...
-    def heatmap(self, image: Image.Image | Tensor, domain: DomainName) -> Image.Image | Tensor:
-        """Where the domain's encoder looks, scaled to each image's own range.
+    def heatmap(self, image: Any, domain: DomainName) -> Any:
+        """Show where the domain's encoder looks, scaled to each image's own range.
 
         Args:
             image: as in `translate`, of the domain `domain`.
             domain: the image's own domain, "A" or "B".
 
         Returns:
-            A greyscale PIL image of the input's size, or a tensor (n, 1, h, w) or (1, h, w) in [0, 1].
+            A greyscale PIL image of the input's size, an array (h, w) of uint8, a tensor (n, 1, h, w) or (1, h, w) in
+            [0, 1], or a list.
 
         Raises:
             ConfigError: the model's method has no attention to show, or as `translate`.
         """
         if not isinstance(self.networks, HasHeatmap):
             raise ConfigError(f"{self.spec.method.title} has no attention, so there is no heatmap to show")
-        return self._through(image, domain, self.networks.heatmap)
+        return self._as_given(image, domain, self.networks.heatmap)
 
     @torch.no_grad()
-    def _through(
-        self, image: Image.Image | Tensor, domain: DomainName, networks: Callable[[Tensor, DomainName], Tensor]
-    ) -> Image.Image | Tensor:
-        """Bring the image into the networks' form, and what they make of it back into the caller's."""
+    def _as_given(self, image: Any, domain: DomainName, networks: Callable[[Tensor, DomainName], Tensor]) -> Any:
+        """Return what the networks make of the input, in the input's own form."""
         _known(domain)
-        if isinstance(image, Image.Image):
-            pixels = torch.from_numpy(np.array(upright_rgb(image)))[None]
-            out = self._padded(to_network(pixels), domain, networks)
-            if out.shape[1] == 1:
-                return Image.fromarray((out[0, 0] * 255).round().byte().cpu().numpy())
-            return Image.fromarray(to_pixels(out)[0].cpu().numpy())
-        if image.ndim not in (3, 4) or image.shape[-3] != 3 or not image.is_floating_point():
-            raise ConfigError(f"a tensor must be floating point, (n, 3, h, w) or (3, h, w); got {tuple(image.shape)}")
-        out = self._padded(image if image.ndim == 4 else image[None], domain, networks)
-        return out if image.ndim == 4 else out[0]
+        if isinstance(image, list | tuple):
+            return [self._as_given(one, domain, networks) for one in image]
+        form = read_input(image)
+        return form.restore(self._padded(form.images, domain, networks))
 
     def _padded(self, image: Tensor, domain: DomainName, networks: Callable[[Tensor, DomainName], Tensor]) -> Tensor:
         """Pad by reflection to what the networks need, and crop the result to the image's size."""

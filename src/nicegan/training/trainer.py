@@ -250,6 +250,8 @@ class Run:
     def _announce(self) -> None:
         start = f"resuming at step {self.state.step}" if self.state.step else "training"
         processes = f", {self.processes.size} processes" if self.processes.size > 1 else ""
+        for note in self.data.notes:
+            say(self.console, note)
         say(self.console, f"{start}: {self.data.described()}, {self.machine}{processes}, into {self.folder.root}")
         for name in self.data.without_test:
             say(self.console, f"no test images of {name}: samples and scores use training images")

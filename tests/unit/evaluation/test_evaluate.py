@@ -16,7 +16,7 @@ from nicegan.data.folders import find_images, read_image
 from nicegan.errors import DataError, NiceganError
 from nicegan.evaluation.content import similarity_to_sources
 from nicegan.evaluation.measure import Measured, Score, num_resamples
-from nicegan.inference.files import translate_files
+from nicegan.inference.files import Scaling, translate_files
 from nicegan.inference.translator import load
 from nicegan.metrics.frechet import frechet_distance
 from nicegan.metrics.kernel import KernelSubsets
@@ -74,7 +74,7 @@ def test_a_model_is_what_its_translations_are(features: Path, dataset: Path, tmp
     model = write_model(tmp_path / "model.safetensors", size=(64, 80))
     found = nicegan.evaluate_model(model, dataset, features, device="cpu")
     assert list(found) == ["A to B", "B to A"]
-    translate_files(load(model, "cpu"), [dataset / "testA"], tmp_path / "out", to="B", resize=(64, 80))
+    translate_files(load(model, "cpu"), [dataset / "testA"], tmp_path / "out", to="B", scaling=Scaling((64, 80)))
     assert read_image(find_images(tmp_path / "out")[0]).size == (80, 64)
     folders = nicegan.evaluate(dataset / "testB", tmp_path / "out", features, source=dataset / "testA", device="cpu")
     names = ["no translation", str(model)]

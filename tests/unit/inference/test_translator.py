@@ -3,6 +3,7 @@
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from safetensors.torch import save_file
 from tests.conftest import TINY, write_images
 
 from nicegan.errors import CheckpointError, ConfigError, DataError, NiceganError
-from nicegan.inference.files import translate_files
+from nicegan.inference.files import Scaling, translate_files
 from nicegan.inference.translator import Translator, load, reflected
+from nicegan.inference.writing import Writing
 from nicegan.methods.base import PairedModel
 from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
 from nicegan.model_file import ModelSpec, save_model
@@ -88,10 +90,50 @@ def test_padding_does_not_touch_what_it_need_not(translator: Translator) -> None
     assert reflected(1, 4).tolist() == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("bad", [torch.zeros(3), torch.zeros(1, 1, 8, 8), torch.zeros(3, 8, 8, dtype=torch.uint8)])
-def test_other_tensors_are_refused(translator: Translator, bad: torch.Tensor) -> None:
-    with pytest.raises(ConfigError, match="a tensor must be"):
+NAN = torch.full((3, 8, 8), float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (torch.zeros(3), "a tensor"),
+        (torch.zeros(1, 1, 8, 8), "a tensor"),
+        (torch.zeros(3, 8, 8, dtype=torch.uint8), "a tensor"),
+        (torch.zeros(0, 3, 8, 8), "a tensor"),
+        (torch.full((3, 8, 8), 255.0), "values go from 255 to 255"),
+        (NAN, "values go from nan"),
+        (np.zeros((3, 8, 8), np.float32), "an array"),
+        (np.zeros((8, 8, 4), np.uint8), "an array"),
+        (np.zeros((0, 8, 3), np.uint8), "an array"),
+        (None, "NoneType cannot be translated"),
+        ([None], "NoneType cannot be translated"),
+        (3, "int cannot be translated"),
+    ],
+    ids=str,
+)
+def test_other_inputs_are_refused_by_what_is_taken(translator: Translator, bad: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message) as caught:
         translator.translate(bad, to="B")
+    assert isinstance(caught.value, ConfigError)
+
+
+def test_arrays_paths_and_lists_give_what_a_pil_image_gives(translator: Translator, tmp_path: Path) -> None:
+    path = write_images(tmp_path, 1, size=(40, 30))[0]
+    with Image.open(path) as opened:
+        image = opened.convert("RGB")
+    expected = np.asarray(translator.translate(image, to="B"))
+    array = translator.translate(np.asarray(image), to="B")
+    assert array.dtype == np.uint8
+    assert np.array_equal(array, expected)
+    assert np.array_equal(translator.translate(np.asarray(image)[None], to="B")[0], expected)
+    for given in (path, str(path)):
+        assert np.array_equal(np.asarray(translator.translate(given, to="B")), expected)
+    many = translator.translate([image, path, np.asarray(image)], to="B")
+    assert [type(one) for one in many] == [Image.Image, Image.Image, np.ndarray]
+    assert translator.heatmap(np.asarray(image), "A").shape == (30, 40)
+    assert "trained at" in repr(translator)
+    with pytest.raises(DataError, match="nothing.png: No such file"):
+        translator.translate(tmp_path / "nothing.png", to="B")
 
 
 def test_unknown_domains_are_refused(translator: Translator) -> None:
@@ -125,7 +167,9 @@ def test_folders_keep_names_sizes_and_structure(translator: Translator, tmp_path
 
 def test_resize_is_the_papers_square_protocol(translator: Translator, tmp_path: Path) -> None:
     source = write_images(tmp_path / "in", 1, size=(50, 30))[0]
-    (target,) = translate_files(translator, [source], tmp_path / "out", to="B", resize=64, image_format="jpg")
+    (target,) = translate_files(
+        translator, [source], tmp_path / "out", to="B", scaling=Scaling((64, 64)), writing=Writing("jpg")
+    )
     with Image.open(target) as image:
         assert (image.size, image.format) == ((64, 64), "JPEG")
 
@@ -143,7 +187,7 @@ def test_an_output_that_cannot_be_written_does_not_stop_the_others(translator: T
     write_images(tmp_path / "in", 2)
     write_images(tmp_path / "long", 1)[0].rename(tmp_path / "in" / f"{'a' * 251}.png")
     with pytest.raises(DataError, match=r"1 of 3 images cannot be translated; the rest is done(.|\n)*too long"):
-        translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="A", image_format="tiff")
+        translate_files(translator, [tmp_path / "in"], tmp_path / "out", to="A", writing=Writing("tiff"))
     assert len(list((tmp_path / "out").iterdir())) == 2
 
 
@@ -157,9 +201,6 @@ def test_an_input_by_another_name_is_not_written_over(translator: Translator, tm
 
 def test_nothing_is_overwritten_by_accident(translator: Translator, tmp_path: Path) -> None:
     write_images(tmp_path / "one", 1)
-    write_images(tmp_path / "two", 1)
-    with pytest.raises(DataError, match="would both be written to"):
-        translate_files(translator, [tmp_path / "one", tmp_path / "two"], tmp_path / "out", to="A")
     with pytest.raises(DataError, match="is an input"):
         translate_files(translator, [tmp_path / "one"], tmp_path / "one", to="A")
     with pytest.raises(DataError, match="does not exist"):
