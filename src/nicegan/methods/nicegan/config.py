@@ -29,9 +29,9 @@ class NiceGANNetwork(Frozen):
     """Residual blocks in a generator (4 in NICE-GAN*)."""
     summary: Literal["pooled", "flat"] = "pooled"
     """Where the generator's style comes from: channel averages, or every value of the map (one image size only)."""
-    upsample: Literal["subpixel", "nearest", "bilinear"] = "subpixel"
-    """How a generator doubles the side: channels that become pixels (as published), or a map enlarged by repeated
-    pixels or bilinearly before its convolution."""
+    upsample: Literal["subpixel", "icnr", "nearest", "bilinear"] = "subpixel"
+    """How a generator doubles the side: channels that become pixels, as published (icnr: they begin equal), or a map
+    enlarged by repeated pixels or bilinearly before its convolution."""
     depth: PositiveInt = 7
     """Layers of the discriminator; 7 needs images of 96 pixels a side, 6 of 48."""
     shared_layers: PositiveInt = 2

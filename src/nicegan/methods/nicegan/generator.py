@@ -14,7 +14,7 @@ from nicegan.nn.norm import ILN, AdaILN, at_least_float32
 from nicegan.shapes import Features, Image, Latent
 
 Vector = Float[Tensor, "n c"]
-Upsample = Literal["subpixel", "nearest", "bilinear"]
+Upsample = Literal["subpixel", "icnr", "nearest", "bilinear"]
 
 
 class Style(NamedTuple):
@@ -98,11 +98,11 @@ class PixelShuffle(nn.PixelShuffle):
 class SubPixelUp(nn.Sequential):
     """Twice the side, half the channels: a 3x3 convolution, then a 1x1 convolution whose channels become pixels.
 
-    The four pixels that a channel becomes begin equal (ICNR: Aitken et al., 2017, arXiv 1707.02937): with independent
-    initial weights they differ, and training starts with a pattern of period 2 in every image.
+    With `begin_equal` the four pixels that a channel becomes begin equal (ICNR: Aitken et al., 2017, arXiv 1707.02937):
+    with independent initial weights they differ, and training starts with a pattern of period 2 in every image.
     """
 
-    def __init__(self, num_channels: int) -> None:
+    def __init__(self, num_channels: int, *, begin_equal: bool = False) -> None:
         half = num_channels // 2
         super().__init__(
             ReflectConv2d(num_channels, half, 3, bias=False),  # (n, c/2, h, w)
@@ -112,7 +112,7 @@ class SubPixelUp(nn.Sequential):
             ILN(half),
         )
         with torch.no_grad():
-            for parameter in self[2].parameters():
+            for parameter in self[2].parameters() if begin_equal else ():
                 of_channel = parameter.unflatten(0, (half, 4))
                 of_channel.copy_(of_channel[:, :1].clone().expand_as(of_channel))
 
@@ -142,7 +142,9 @@ class EnlargingUp(nn.Sequential):
 
 def build_up(num_channels: int, upsample: Upsample) -> nn.Sequential:
     """Return one doubling of the side, of this kind."""
-    return SubPixelUp(num_channels) if upsample == "subpixel" else EnlargingUp(num_channels, upsample)
+    if upsample in ("nearest", "bilinear"):
+        return EnlargingUp(num_channels, upsample)
+    return SubPixelUp(num_channels, begin_equal=upsample == "icnr")
 
 
 class Generator(nn.Module):

@@ -12,7 +12,7 @@ from nicegan.errors import ConfigError
 from nicegan.methods.nicegan import geometry
 from nicegan.methods.nicegan.build import build_domain, build_translation_model
 from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
-from nicegan.methods.nicegan.generator import SubPixelUp, Upsample, build_up
+from nicegan.methods.nicegan.generator import Upsample, build_up
 from nicegan.recipes import RECIPES
 from nicegan.run_config import RunConfig
 
@@ -128,10 +128,13 @@ def test_a_run_of_too_small_images_is_refused_at_the_door(height: int, width: in
 
 def test_a_channels_four_pixels_begin_equal() -> None:
     """ICNR; with PyTorch's own initial weights they differ, which is a pattern of period 2 in every image."""
-    up = SubPixelUp(8)
+    up = build_up(8, "icnr")
     pixels = up[3](up[2](torch.rand(2, 4, 5, 6)))
     assert torch.equal(pixels[:, :, ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3), pixels)
     assert pixels.std() > 0
+    plain = build_up(8, "subpixel")
+    pixels = plain[3](plain[2](torch.rand(2, 4, 5, 6)))
+    assert not torch.equal(pixels[:, :, ::2, ::2], pixels[:, :, 1::2, 1::2])
 
 
 @pytest.mark.parametrize("upsample", ["nearest", "bilinear"])
@@ -139,6 +142,7 @@ def test_an_enlarging_generator_keeps_the_small_map_and_gives_the_plain_gradient
     up = build_up(8, upsample).double()
     x = torch.rand(2, 8, 5, 6, dtype=torch.float64, requires_grad=True)
     convolution, norm = up[1], up[2]
+    assert isinstance(convolution, nn.Conv2d)
     padded = F.pad(F.interpolate(x, scale_factor=2, mode=upsample), (1,) * 4, mode="reflect")
     plain = norm(F.conv2d(padded, convolution.weight))
     kept: list[int] = []
