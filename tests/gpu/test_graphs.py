@@ -8,8 +8,10 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from nicegan.config import MethodConfig
 from nicegan.device import Machine, make_deterministic, set_up_machine
 from nicegan.methods.nicegan import phases as nicegan_phases
+from nicegan.methods.registry import METHODS
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
 from nicegan.training.finite import NotFinite
@@ -44,11 +46,15 @@ def assert_equal(one: TrainingState, other: TrainingState) -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_recorded_steps_equal_eager_ones(config: RunConfig, precision: str, accumulate: int) -> None:
+@pytest.mark.parametrize("method", [METHODS[name].tiny() for name in METHODS], ids=METHODS)
+def test_recorded_steps_equal_eager_ones(
+    method: MethodConfig, config: RunConfig, precision: str, accumulate: int
+) -> None:
     make_deterministic()
     machine = set_up_machine("cuda", precision)
-    config = config.model_copy(update={"accumulate": accumulate})
-    images = batches(STEPS)
+    size = method.training_sizes().padded(config.size)
+    config = config.model_copy(update={"accumulate": accumulate, "method": method, "image_size": size})
+    images = batches(STEPS, side=size[0])
     recorded, stepper = trained(config, machine, images)
     assert stepper.graphs_described() == "CUDA graphs: on"
     assert all(isinstance(update, RecordedUpdate) and update.replay for update in stepper.updates)
