@@ -88,7 +88,7 @@ def make_deterministic() -> None:
     torch.backends.cudnn.benchmark = False
 
 
-def set_up_machine(device: str, precision: str, num_threads: int = 0, auto_on_gpu: str = "tf32") -> Machine:
+def set_up_machine(device: str, precision: str, num_threads: int = 0) -> Machine:
     """Resolve "auto"; switch TensorFloat-32 on or off; set the number of CPU threads unless it is 0.
 
     Raises:
@@ -98,13 +98,16 @@ def set_up_machine(device: str, precision: str, num_threads: int = 0, auto_on_gp
     if num_threads:
         torch.set_num_threads(num_threads)
     if precision == "auto":
-        precision = auto_on_gpu if chosen.type == "cuda" else "float32"
-        if precision == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
-            precision = "tf32"
+        precision = _best_on_gpu() if chosen.type == "cuda" else "float32"
     if precision == "tf32" and chosen.type != "cuda":
         raise ConfigError(f"precision tf32 is for NVIDIA GPUs, and this run is on {chosen.type}: use float32 or auto")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "float32"
     return Machine(chosen, precision)
+
+
+def _best_on_gpu() -> str:
+    """Return bfloat16 where the GPU has it in hardware: as good as TensorFloat-32 within the spread of seeds."""
+    return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "tf32"
 
 
 @contextmanager

@@ -65,7 +65,7 @@ class RunConfig(Frozen):
     """Decay of the averaged (EMA) weights that the model is made of."""
 
     precision: Precision = "auto"
-    """Arithmetic; auto means tf32 on an NVIDIA GPU and float32 elsewhere."""
+    """Arithmetic; auto means bfloat16 on an NVIDIA GPU (tf32 on an old one) and float32 elsewhere."""
     device: Annotated[str, NoEffect()] = "auto"
     """auto, cpu, cuda, cuda:1, mps ..."""
     num_threads: Annotated[int, Field(ge=0, le=1024), NoEffect()] = 0

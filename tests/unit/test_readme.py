@@ -12,6 +12,7 @@ import torch
 from tests.conftest import TINY, write_images
 
 from nicegan.cli import ablate, analyze, bench, train
+from nicegan.cli.compare import CompareArguments
 from nicegan.cli.demo import DemoArguments
 from nicegan.cli.evaluate import EvaluateArguments
 from nicegan.cli.import_ import ImportArguments
@@ -33,6 +34,7 @@ READERS = {
     "train": train.read_arguments,
 }
 KINDS = {
+    "compare": CompareArguments,
     "demo": DemoArguments,
     "evaluate": EvaluateArguments,
     "import": ImportArguments,

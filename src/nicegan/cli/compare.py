@@ -18,9 +18,9 @@ SHARED = ("image_size", "batch_size", "features", "precision", "device", "num_th
 class CompareArguments(Frozen):
     """Train recipes with equal data, budget and seeds, and compare their scores and costs in one table.
 
-    nicegan compare DATA --recipes nicegan-tiny,cyclegan-tiny --budget 2000 --features FILE.pt --out runs/comparison
+    nicegan compare DATA --recipes NAME,NAME --budget 2000 --features FILE.pt --out runs/comparison
 
-    nicegan compare DATA --recipes nicegan-tiny,cyclegan-tiny --budget 10m --seeds 3
+    nicegan compare DATA --recipes NAME,NAME --budget 10m --seeds 3
 
     The same command goes on where it stopped; with more recipes or seeds it trains only what is new.
     """

@@ -47,7 +47,7 @@ class Outputs:
 
     Args:
         data: the dataset folder.
-        out: the comparison's folder: outputs/A2B/RECIPE/seed-0/..., and the scores beside them.
+        out: the comparison's folder: outputs/DIRECTION/RECIPE/seed-0/..., and the scores beside them.
         network: whose features are compared; None leaves the sliced Wasserstein distance.
         size: height and width that every set of images is scored at.
         device: auto, cpu, cuda ...

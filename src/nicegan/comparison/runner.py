@@ -1,6 +1,6 @@
 """A comparison: recipes trained with equal data, budget and seeds, and one table of what came out.
 
-nicegan compare photos --recipes nicegan-tiny,cyclegan-tiny --budget 2000 --seeds 3 --out runs/comparison
+nicegan compare photos --recipes NAME,NAME --budget 2000 --seeds 3 --out runs/comparison
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from functools import cache
 
 from PIL import Image, ImageCms
@@ -10,6 +11,8 @@ from PIL import Image, ImageCms
 INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
 SPACES = {"RGB ": ("RGB",), "GRAY": ("L",), "CMYK": ("CMYK",)}  # of profiles -> modes of Pillow
+MADE_AT = slice(24, 36)  # of an ICC header: year, month, day, hour, minute, second
+MADE_AT_1970 = struct.pack(">6H", 1970, 1, 1, 0, 0, 0)
 UNUSABLE = (ImageCms.PyCMSError, OSError, ValueError, TypeError)
 
 
@@ -22,7 +25,9 @@ def srgb() -> ImageCms.ImageCmsProfile:
 @cache
 def srgb_bytes() -> bytes:
     """Return the profile of sRGB as files embed it."""
-    return srgb().tobytes()
+    profile = bytearray(srgb().tobytes())
+    profile[MADE_AT] = MADE_AT_1970  # otherwise files made twice would differ
+    return bytes(profile)
 
 
 def to_srgb(image: Image.Image) -> Image.Image:

@@ -20,7 +20,7 @@ def shallow_values(paths: Sequence[Path]) -> str | None:
 
     Looks at a few of the images, evenly chosen.
     """
-    deep = [path for path in paths if path.suffix.lower() in WITH_DEPTH]
+    deep = [path for path in paths if path.suffix.lower() in WITH_DEPTH and path.is_file()]  # no pipe, no device
     ranges = [found for path in evenly_chosen(deep, MOST_READ) if (found := _range(path)) is not None]
     most = max((high for _, high in ranges), default=FULL)
     bits = most.bit_length()

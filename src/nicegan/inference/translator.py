@@ -122,4 +122,4 @@ def load(model: str | os.PathLike[str], device: str = "auto", precision: str = "
         CheckpointError: there is no model there, or it cannot be read.
         ConfigError: no such device, or a precision that it does not have.
     """
-    return Translator(read_model(model), set_up_machine(device, precision, auto_on_gpu="bfloat16"))
+    return Translator(read_model(model), set_up_machine(device, precision))

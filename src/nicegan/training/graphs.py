@@ -8,6 +8,7 @@ replay returns is overwritten by the next one.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -19,6 +20,7 @@ from nicegan.methods.base import Fakes, Noise
 from nicegan.shapes import Batch, Terms
 
 WARM_UP_CALLS = 3
+MOST_RECORDINGS = 2  # a recording may fail for what another thread did meanwhile
 
 
 class Part(NamedTuple):
@@ -72,12 +74,17 @@ class CudaRecorder:
 
     def record(self, work: Callable[[], Update]) -> tuple[Callable[[], None], Update]:
         graph = torch.cuda.CUDAGraph()
+        # Other threads may pin memory meanwhile, and a garbage collection may free an older recording.
+        gc.collect()
+        gc.disable()
         try:
-            with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
+            with torch.cuda.graph(graph, self.pool, self.stream, capture_error_mode="thread_local"):
                 result = work()
         except RuntimeError:
             self._end_of_random_numbers()
             raise
+        finally:
+            gc.enable()
         return graph.replay, result
 
     def _end_of_random_numbers(self) -> None:
@@ -89,7 +96,7 @@ class CudaRecorder:
 class RecordedUpdate:
     """An update that is recorded after its warm-up, and replayed from then on.
 
-    Parts of other shapes than the recorded ones are computed eagerly, and so is everything if recording fails.
+    Parts of other shapes than the recorded ones are computed eagerly, and so is everything if recording fails twice.
 
     Args:
         make: the update; all that it reads and writes besides its parts stays at its address.
@@ -98,7 +105,7 @@ class RecordedUpdate:
 
     def __init__(self, make: MakeUpdate, recorder: Recorder) -> None:
         self.make, self.recorder = make, recorder
-        self.num_calls = 0
+        self.num_calls, self.num_failures = 0, 0
         self.problem: str | None = None
         self.held: list[Tensor] = []  # the tensors that a replay reads
         self.replay: Callable[[], None] | None = None
@@ -127,7 +134,9 @@ class RecordedUpdate:
         try:
             self.replay, self.result = self.recorder.record(lambda: self.make(held))
         except RuntimeError as failure:  # of CUDA: an operation that cannot be recorded, or too little memory
-            self.problem = " ".join(str(failure).split())[:160] or type(failure).__name__
+            self.num_failures += 1
+            if self.num_failures == MOST_RECORDINGS:
+                self.problem = " ".join(str(failure).split())[:160] or type(failure).__name__
             return False
         return True
 
