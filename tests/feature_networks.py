@@ -14,6 +14,14 @@ class Means(nn.Module):
         return nn.functional.adaptive_avg_pool2d(images.float(), 4).flatten(1) / 64
 
 
+class Roughness(nn.Module):
+    """How much neighbours differ, of each channel: what shrinking an image changes most."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        pixels = images.float()
+        return (pixels[..., 1:] - pixels[..., :-1]).abs().mean(dim=(2, 3))
+
+
 class Flat(nn.Module):
     """As many features as the image has pixels."""
 

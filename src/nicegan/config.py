@@ -42,7 +42,7 @@ def whole_path(path: Path) -> Path:
         str(path).encode()
     except UnicodeEncodeError:
         raise ValueError(f"the name {str(path)!r} is not valid UTF-8: rename it") from None
-    return path.absolute()
+    return path.expanduser().absolute()
 
 
 Folder = Annotated[Path, AfterValidator(whole_path)]

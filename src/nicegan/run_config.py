@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
@@ -17,6 +18,7 @@ from nicegan.config import (
     Precision,
     Side,
     Size,
+    is_url,
 )
 from nicegan.methods.registry import DEFAULT_METHOD, AnyMethod
 
@@ -31,16 +33,20 @@ class NoEffect(Resumable):
     """Marks a field on which a run's result does not depend: where it computes, how often it reports."""
 
 
+class Place:
+    """Marks a field that says where files are: they may have moved, but a run goes on with what they held."""
+
+
 class RunConfig(Frozen):
     """Everything that makes a training run what it is."""
 
-    data: Folder | None = None
+    data: Annotated[Folder | None, Place()] = None
     """Folder that holds trainA, trainB, testA and testB: folders, lists (trainA.txt) or tar shards (trainA*.tar)."""
-    domain_a: Location | None = None
+    domain_a: Annotated[Location | None, Place()] = None
     """Images of domain A, in place of a dataset folder: a folder, a list.txt, or tar shards, "a-{000..012}.tar"."""
-    domain_b: Location | None = None
+    domain_b: Annotated[Location | None, Place()] = None
     """Images of domain B, in place of a dataset folder: a folder, a list.txt, or tar shards, "b-{000..012}.tar"."""
-    skip_broken: bool = False
+    skip_broken: Annotated[bool, Resumable()] = False
     """Train without the images that cannot be read, instead of refusing."""
     image_size: Side | tuple[Side, Side] = 256
     """Side of the training images in pixels, or height and width; most networks take multiples of 4."""
@@ -64,7 +70,7 @@ class RunConfig(Frozen):
     average_decay: Fraction = 0.999
     """Decay of the averaged (EMA) weights that the model is made of."""
 
-    precision: Precision = "auto"
+    precision: Annotated[Precision, Resumable()] = "auto"
     """Arithmetic; auto means bfloat16 on an NVIDIA GPU (tf32 on an old one) and float32 elsewhere."""
     device: Annotated[str, NoEffect()] = "auto"
     """auto, cpu, cuda, cuda:1, mps ..."""
@@ -84,7 +90,7 @@ class RunConfig(Frozen):
     """Steps between scores; the best-scored checkpoint is kept, and becomes the model."""
     score: Literal["auto", "wasserstein", "kernel", "frechet"] = "auto"
     """What makes a checkpoint the best; auto is the kernel distance where features are given, else wasserstein."""
-    features: Features | None = None
+    features: Annotated[Features | None, Place()] = None
     """Feature network of the kernel and Frechet distance: inception (KID, FID), or a TorchScript file (KD, FD)."""
     patience: Annotated[int, Field(ge=0), Resumable()] = 0
     """Stop after this many scores in a row that are no better than the best; 0 never does."""
@@ -144,13 +150,14 @@ class RunConfig(Frozen):
         return self
 
 
-def _marked(kind: type[Resumable]) -> frozenset[str]:
+def _marked(kind: type) -> frozenset[str]:
     fields = RunConfig.model_fields.items()
     return frozenset(name for name, field in fields if any(isinstance(mark, kind) for mark in field.metadata))
 
 
 NO_EFFECT = _marked(NoEffect)
 RESUMABLE = _marked(Resumable)
+PLACES = _marked(Place)
 
 
 def differences(old: Frozen, new: Frozen, prefix: str = "") -> dict[str, tuple[Any, Any]]:
@@ -162,6 +169,11 @@ def differences(old: Frozen, new: Frozen, prefix: str = "") -> dict[str, tuple[A
         before, after = getattr(old, name), getattr(new, name)
         if isinstance(before, Frozen) and isinstance(after, Frozen):
             found |= differences(before, after, "" if isinstance(before, MethodConfig) else f"{prefix}{name}.")
-        elif before != after:
+        elif before != after and not (name in PLACES and _is_same_place(str(before), str(after))):
             found[prefix + name] = (before, after)
     return found
+
+
+def _is_same_place(one: str, other: str) -> bool:
+    """Return whether two locations are the same: by another spelling, or through links."""
+    return not is_url(one) and os.path.realpath(one) == os.path.realpath(other)

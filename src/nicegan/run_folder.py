@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from nicegan.config import first_mistake, whole_path
 from nicegan.errors import ConfigError, TrainingError
 from nicegan.files import write_atomically
-from nicegan.run_config import RESUMABLE, RunConfig, differences
+from nicegan.run_config import PLACES, RESUMABLE, RunConfig, differences
 
 Metrics = list[dict[str, float]]
 FORMAT_VERSION = 2  # of config.json; 1 kept the settings of the one method at the top
@@ -21,10 +22,15 @@ _METRICS_LINE = TypeAdapter(dict[str, int | float])
 
 
 class RunFolder:
-    """Paths inside a run folder, and its small files."""
+    """Paths inside a run folder, and its small files.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    Args:
+        root: the folder.
+        may_move: whether a run that goes on here may have its images and feature network elsewhere than before.
+    """
+
+    def __init__(self, root: Path, *, may_move: bool = False) -> None:
+        self.root, self.may_move = root, may_move
         self.identity: tuple[int, int] | None = None  # of the folder that was claimed, whatever has its name later
         self.config = root / "config.json"
         self.metrics = root / "metrics.jsonl"
@@ -65,14 +71,23 @@ class RunFolder:
             ConfigError: the folder holds another run, a run that another process trains, or other files.
         """
         if self.config.is_file():
-            changed = differences(self.read_config(), config)
-            fixed = {name: values for name, values in changed.items() if name not in RESUMABLE}
-            if fixed:
-                rows = "\n".join(f"  {name}: {old} there, {new} asked for" for name, (old, new) in fixed.items())
-                raise ConfigError(f"{self.root} holds a run with another configuration; choose another --out\n{rows}")
+            self._refuse_another_run(config)
             self.hold()
         elif self.root.exists() and (not self.root.is_dir() or any(map(is_strange, self.root.iterdir()))):
             raise ConfigError(f"{self.root} exists and is not a run folder; choose another --out")
+
+    def _refuse_another_run(self, config: RunConfig) -> None:
+        before = self.read_config()
+        free = RESUMABLE | (PLACES if self.may_move else frozenset())
+        if before.batch_size * before.accumulate == config.batch_size * config.accumulate:
+            free |= {"batch_size"}
+        fixed = {name: values for name, values in differences(before, config).items() if name not in free}
+        if not fixed:
+            return
+        rows = "\n".join(f"  {name}: {old} there, {new} asked for" for name, (old, new) in fixed.items())
+        moved = f"; where its files have moved, say so with --resume {shlex.quote(str(self.root))}"
+        way_out = f"choose another --out{moved if fixed.keys() <= PLACES else ''}"
+        raise ConfigError(f"{self.root} holds a run with another configuration; {way_out}\n{rows}")
 
     def claim(self, config: RunConfig, origin: dict[str, Any]) -> None:
         """Make this the folder of the run, and keep other processes out.

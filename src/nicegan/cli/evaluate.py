@@ -12,7 +12,7 @@ import tyro
 from pydantic import Field
 
 from nicegan.cli.parse import check_json, parse
-from nicegan.config import Frozen
+from nicegan.config import MAX_SIDE, Frozen
 from nicegan.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class EvaluateArguments(Frozen):
     """
 
     model: Annotated[Path | None, tyro.conf.Positional] = None
-    """A run folder or a model.safetensors; its translations are made at the size it was trained at."""
+    """A run folder (RUN@8000: its checkpoint of that step) or a model.safetensors."""
     data: Path | None = None
     """Dataset folder with testA and testB, to score a model on: folders, lists (testA.txt) or tar shards
     (testA*.tar)."""
@@ -50,6 +50,9 @@ class EvaluateArguments(Frozen):
     """Another model, or another folder of translated images: are the two different?"""
     features: str = "inception"
     """Feature network: inception (downloaded once; scores are FID and KID), or a TorchScript file (FD and KD)."""
+    size: Annotated[str | None, tyro.conf.arg(metavar="model|own|PIXELS")] = None
+    """Size of everything that is scored: that of the (first) model's training, each image's own, or pixels a side.
+    Without it: model for a model, own for folders."""
     resize: Literal["paper", "clean", "none"] | None = None
     """How images come to 299x299 (none: the network's matter); paper for inception, none for other networks."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -103,6 +106,10 @@ def check(given: EvaluateArguments) -> None:
         raise ConfigError("a model is scored on the test images of a dataset: name it with --data")
     if given.model is None and given.data is not None:
         raise ConfigError("--data is for scoring a model: name one, or leave out --data")
+    if given.model is None and given.size == "model":
+        raise ConfigError("--size model is for scoring a model: folders are scored at their own size, or --size PIXELS")
+    if given.size not in (None, "model", "own") and not (given.size.isdecimal() and 0 < int(given.size) <= MAX_SIDE):
+        raise ConfigError(f"--size {given.size}: give model, own, or pixels a side (1 to {MAX_SIDE})")
     check_json(given.json_file)
 
 
@@ -113,6 +120,8 @@ def _evaluated(given: EvaluateArguments, watch: Any, processes: ProcessGroup) ->
         "watch": watch,
         "processes": processes,
     }
+    if given.size is not None:
+        shared["size"] = int(given.size) if given.size.isdecimal() else given.size
     if given.model is not None and given.data is not None:
         return evaluate_model(given.model, given.data, **shared)
     assert given.real is not None

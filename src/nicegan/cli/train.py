@@ -39,7 +39,9 @@ class TrainArguments(RunConfig):
     out: Path | None = None
     """The run folder; runs/RECIPE-DATA if not given. If it holds this very run, training goes on."""
     resume: Path | None = None
-    """A run folder to go on with; its settings hold, and steps, device and the intervals may be given anew."""
+    """A run folder to go on with; its settings hold. Given anew may be: where its images and its feature network are
+    now (DATA, --domain-a, --domain-b, --features), steps, precision, device, the intervals, and batch-size with
+    accumulate if their product stays."""
 
 
 def run(arguments: list[str]) -> int:
@@ -50,7 +52,7 @@ def run(arguments: list[str]) -> int:
     from nicegan.report.run import refresh_report, whole_report_command
     from nicegan.training.trainer import train
 
-    outcome = train(config, out)
+    outcome = train(config, out, resume=value_of("--resume", arguments) is not None)
     if launched_rank() == 0:
         page = shlex.quote(str(refresh_report(outcome.run)))
         command = whole_report_command(outcome.run)

@@ -118,15 +118,15 @@ def _refuse(problem: OSError) -> None:
     raise DataError(f"folder {problem.filename} cannot be read: {problem.strerror}")
 
 
-def require_images(folder: Path) -> list[Path]:
-    """Return the images below a folder that must be there and hold some.
+def require_images(folder: Path, passed_over: Counter[str] | None = None) -> list[Path]:
+    """Return the images below a folder that must be there and hold some; `passed_over` as in `find_images`.
 
     Raises:
         DataError: it is not a folder, or holds no images.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder")
-    if images := find_images(folder):
+    if images := find_images(folder, passed_over):
         return images
     raise DataError(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))})")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable
 from functools import cached_property, partial
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from nicegan.config import Size
+from nicegan.config import Size, is_url
 from nicegan.data.augment import cropped, to_network
 from nicegan.data.cache import ImageStore, Pixels, open_images
 from nicegan.data.dataset import CachedImages, Reading, Source, StreamedImages, first_images
@@ -25,6 +26,7 @@ from nicegan.shapes import Batch
 
 NUM_SAMPLES = 4  # images a domain in a sample grid
 DETOUR = 0x9E3779B97F4A7C15  # added to the seed after a rollback; any large odd number would do
+NUM_SUMMED = 16  # images a domain whose pixels tell a data set from a changed one
 NUM_SCORED = 64  # images a domain in a score
 
 Progress = Callable[[str, int, int], None]  # what, done, total
@@ -118,6 +120,17 @@ class TrainingData:
         """What tells these training images from others, wherever they lie: how many there are, and a sum of names."""
         names = ["\0".join(Path(origin).name for origin in source.origins) for source in self.sources]
         return f"{self.described()}, {zlib.crc32(chr(1).join(names).encode(errors='surrogateescape')):08x}"
+
+    @cached_property
+    def contents(self) -> str:
+        """What tells these training images from others of the same names: a sum of file sizes and of a few pixels."""
+        total = 0
+        for source in self.sources:
+            sizes = [os.stat(origin).st_size for origin in source.origins if not is_url(origin)]
+            total = zlib.crc32(repr(sizes).encode(), total)
+            if isinstance(source, CachedImages):
+                total = zlib.crc32(np.stack(source.sample(0, range(NUM_SUMMED))).tobytes(), total)
+        return f"{total:08x}"
 
     def position(self) -> dict[str, Any]:
         """Where the streamed domains go on reading, as plain data: {} or {"A": {"serial_of_window": 0, ...}}."""

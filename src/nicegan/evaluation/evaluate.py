@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from torch import Tensor
 
-from nicegan.config import INCEPTION
+from nicegan.config import INCEPTION, Size
 from nicegan.data.cache import Progress
 from nicegan.distributed import ALONE, ProcessGroup
 from nicegan.errors import ConfigError
@@ -22,6 +23,7 @@ from nicegan.evaluation.held_out import read_test_images
 from nicegan.evaluation.image_set import ImageSet, read_set
 from nicegan.evaluation.measure import Choice, Measured, choose_halves, measure
 from nicegan.evaluation.outcome import Evaluation, SetScores, count_notes
+from nicegan.evaluation.unlike import unlike_note
 from nicegan.feature_network import FeatureNetwork, Resize, load_feature_network
 from nicegan.inference.files import Scaling, translate_planned
 from nicegan.inference.translator import Translator, load
@@ -43,6 +45,7 @@ def evaluate(  # noqa: PLR0913
     *,
     source: str | os.PathLike[str] | None = None,
     against: str | os.PathLike[str] | None = None,
+    size: Literal["own"] | int | Size = "own",
     resize: Resize | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -56,6 +59,7 @@ def evaluate(  # noqa: PLR0913
         source: folder of the images that were translated, of the same names: adds how much of them is kept, and the
             scores of not translating at all.
         against: another folder of fakes, to be compared with `fake`.
+        size: "own" leaves every image its size; else pixels a side, or (height, width), that all are brought to.
         resize: "paper", "clean" or "none"; None is "paper" for inception and "none" for other networks.
         seed: of subsets and intervals.
         device: "auto", "cpu", "cuda", "cuda:1" ...
@@ -72,7 +76,12 @@ def evaluate(  # noqa: PLR0913
     if sources is not None:
         for one in fakes:
             one.partners(sources)  # what has no source is said before minutes are spent
-    network = _open_network(features, resize, device, watch, processes)
+    asked = None if size == "own" else (size, size) if isinstance(size, int) else size
+    network = _open_network(features, resize, device, watch, processes, asked)
+    sets = [reals, *fakes, *([sources] if sources else [])]
+    network.notes += [one.note for one in sets if one.note]
+    if asked is None and (note := unlike_note({one.name: one.paths for one in sets})):
+        network.notes.append(note)
     return score_sets(reals, fakes, sources, network, seed=seed, watch=watch, processes=processes)
 
 
@@ -82,6 +91,7 @@ def evaluate_model(  # noqa: PLR0913
     features: str | Path = "inception",
     *,
     against: str | os.PathLike[str] | None = None,
+    size: Literal["model", "own"] | int = "model",
     resize: Resize | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -90,12 +100,14 @@ def evaluate_model(  # noqa: PLR0913
 ) -> dict[str, Evaluation]:
     """Translate a dataset's test images in both directions and score them: {"A to B": ..., "B to A": ...}.
 
-    Images are translated at the size that the model was trained at, as the paper does, in float32.
+    Images are translated in float32. Real images, translations and untranslated sources are scored at one size.
 
     Args:
         model: a run folder or a model.safetensors.
         data: a dataset folder, with testA and testB: folders, lists or tar shards.
         against: another model, to be compared with `model`.
+        size: "model" is the size that (the first) model was trained at, as in the paper; pixels a side translate and
+            score at another one; "own" translates and scores every image at its own.
         features, resize, seed, device, watch, processes: as in `evaluate`.
 
     Raises:
@@ -106,12 +118,15 @@ def evaluate_model(  # noqa: PLR0913
     translators = processes.on_each(lambda: {str(path): load(path, device, "float32") for path in paths})
     with _shared_folder(processes) as unpacked:
         tests = processes.on_first(lambda: read_test_images(Path(data), unpacked))
-        network = _open_network(features, resize, device, watch, processes)
+        trained = next(iter(translators.values())).spec.image_size
+        asked = (size, size) if isinstance(size, int) else trained if size == "model" else None
+        network = _open_network(features, resize, device, watch, processes, asked)
+        network.notes += _size_notes(translators, asked)
         outcomes = {}
         for source, target in OTHER.items():
             inputs = tests[source]._replace(name=UNTRANSLATED)
             with _shared_folder(processes) as folder:
-                fakes = _translated(translators, inputs, target, folder, watch, processes)
+                fakes = _translated(translators, inputs, target, folder, asked, watch, processes)
                 found = score_sets(tests[target], fakes, inputs, network, seed=seed, watch=watch, processes=processes)
             outcomes[f"{source} to {target}"] = found
     return outcomes
@@ -131,18 +146,23 @@ def score_sets(  # noqa: PLR0913
 
     Two sets of fakes of the same names are taken to be made of the same images, and compared pair by pair.
     """
-    paired = len(fakes) == 2 and set(fakes[0].keys) == set(fakes[1].keys)
+    real, _ = real.by_contents()
+    ordered = [one.by_contents() for one in fakes]
+    paired = len(fakes) == 2 and fakes[0].is_paired_with(fakes[1])
     if paired:
-        fakes = [fakes[0], fakes[1]._replace(paths=fakes[0].partners(fakes[1]), keys=fakes[0].keys)]
+        first, number = ordered[0]
+        ordered[1] = fakes[1]._replace(paths=first.partners(fakes[1]), keys=first.keys), number
+    if source:
+        source, number = source.by_contents()
+        ordered.insert(0, (source, number))
     reals = _features(real, network, watch, processes, kept=True)
     found: list[Measured] = []
-    candidates = [*([source] if source else []), *fakes]
-    for one in candidates:
+    for one, number in ordered:  # equal bytes are equal scores and intervals, whatever the names
         features = _features(one, network, watch, processes, kept=one is source)
-        fake_seed = seed + 1 + (0 if paired else len(fakes) if one is source else fakes.index(one))
-        choice = choose_halves(len(reals), len(features), features.shape[1], seed=seed, fake_seed=fake_seed)
+        choice = choose_halves(len(reals), len(features), features.shape[1], seed=seed, fake_seed=seed + 1 + number)
         similarity = partial(_similarity, one, source, watch)
         found.append(processes.on_first(partial(_measured, reals, features, similarity, choice, seed)))
+    candidates = [one for one, _ in ordered]
     counts = {one.name: len(one.paths) for one in candidates}
     return Evaluation(
         real=real.name,
@@ -172,12 +192,12 @@ def _features(one: ImageSet, network: FeatureNetwork, watch: Watch, processes: P
         return (cached_features if kept else shared_features)(one.paths, network, progress, processes)
 
 
-def _open_network(
-    features: str | Path, resize: Resize | None, device: str, watch: Watch, processes: ProcessGroup
+def _open_network(  # noqa: PLR0913
+    features: str | Path, resize: Resize | None, device: str, watch: Watch, processes: ProcessGroup, size: Size | None
 ) -> FeatureNetwork:
     """Return the network; the first process downloads it, if it must be."""
     with watch("downloading") if str(features) == INCEPTION else unwatched("") as progress:
-        return processes.on_first_here(lambda: load_feature_network(features, resize, device, progress))
+        return processes.on_first_here(lambda: load_feature_network(features, resize, device, progress, size))
 
 
 @contextmanager
@@ -203,18 +223,27 @@ def _translated(  # noqa: PLR0913
     inputs: ImageSet,
     target: DomainName,
     folder: Path,
+    size: Size | None,
     watch: Watch,
     processes: ProcessGroup,
 ) -> list[ImageSet]:
-    """Return the inputs, translated by each into files at the model's own size."""
+    """Return the inputs, translated by each into files at this size, or each at its own."""
     sets = []
     for number, (name, translator) in enumerate(translators.items()):
-        out, size = folder / str(number), translator.spec.image_size
+        out = folder / str(number)
         plan = {path: out / f"{key}.png" for path, key in zip(inputs.paths, inputs.keys, strict=True)}
         with watch(f"translating to {target}") as bar:
             translate_planned(translator, plan, to=target, scaling=Scaling(size), progress=bar, processes=processes)
         sets.append(ImageSet(name, str(out), list(plan.values()), inputs.keys))
     return sets
+
+
+def _size_notes(translators: dict[str, Translator], size: Size | None) -> Iterator[str]:
+    """Say which models are scored at another size than they were trained at."""
+    for name, translator in translators.items():
+        if (trained := translator.spec.image_size) != size:
+            asked = "each image's own size" if size is None else f"{size[1]}x{size[0]}"
+            yield f"{name} was trained at {trained[1]}x{trained[0]} pixels, and is scored at {asked}"
 
 
 def _refuse_same(one: str | os.PathLike[str], other: str | os.PathLike[str] | None) -> None:

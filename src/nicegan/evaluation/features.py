@@ -17,10 +17,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from nicegan.data.cache import Progress, cache_folder
+from nicegan.data.cache import Progress, cache_folder, scaled
 from nicegan.data.folders import listing, portions, read_image, without_image_warnings, workers
 from nicegan.distributed import ALONE, ProcessGroup
 from nicegan.errors import DataError
+from nicegan.evaluation.image_set import digest_of
 from nicegan.feature_network import INCEPTION_SIDE, FeatureNetwork, NetworkFacts, Resize
 from nicegan.files import write_atomically
 from nicegan.inference.files import of_one_size
@@ -86,7 +87,7 @@ def extract_features(
     broken: dict[str, str] = {}
     with without_image_warnings(), workers() as pool:
         for some in portions(paths, 4 * BATCH_SIZE):
-            images = dict(zip(some, pool.map(lambda path: _prepared(path, network.facts.resize), some), strict=True))
+            images = dict(zip(some, pool.map(lambda path: _prepared(path, network.facts), some), strict=True))
             broken |= {str(path): str(image) for path, image in images.items() if isinstance(image, DataError)}
             whole = {path: image for path, image in images.items() if not isinstance(image, DataError)}
             for batch in of_one_size(whole, BATCH_SIZE, MAX_BATCH_PIXELS):
@@ -117,9 +118,10 @@ def prepare(image: Image.Image, resize: Resize) -> Prepared:
     return np.stack([np.asarray(c.resize(size, Image.Resampling.BICUBIC)) for c in channels], axis=-1).clip(0, 255)
 
 
-def _prepared(path: Path, resize: Resize) -> Prepared | DataError:
+def _prepared(path: Path, facts: NetworkFacts) -> Prepared | DataError:
     try:
-        return prepare(read_image(path), resize)
+        image = read_image(path)
+        return prepare(Image.fromarray(scaled(image, facts.size)) if facts.size else image, facts.resize)
     except DataError as problem:
         return problem
 
@@ -129,18 +131,16 @@ def _check_width(rows: dict[Path, Tensor], newest: Path, name: str) -> None:
     if len(widths) > 1:
         raise DataError(
             f"feature network {name} gives {widths[0]} features for one size of image and {widths[1]} for another: "
-            "bring the images to one size, with --resize paper or clean"
+            "bring the images to one size, with --size PIXELS or --resize paper"
         )
 
 
 def _fingerprint(paths: Sequence[Path], facts: NetworkFacts) -> str:
     """Return a name for the features of these images, as they are now, on this network."""
-    digest = hashlib.sha256(f"{FORMAT_VERSION} {facts.sha256} {facts.resize} {facts.is_inception}".encode())
+    how = f"{facts.resize} {facts.is_inception}{f' {facts.size}' if facts.size else ''}"
+    digest = hashlib.sha256(f"{FORMAT_VERSION} {facts.sha256} {how}".encode())
     for path in paths:
-        try:
-            digest.update(hashlib.sha256(path.read_bytes() if path.is_file() else b"").digest())
-        except OSError:  # extraction will name it
-            digest.update(b"unreadable")
+        digest.update(digest_of(path))
     return digest.hexdigest()[:32]
 
 

@@ -17,10 +17,11 @@ DIGITS = {"frechet": 1, "kernel": 2}  # else 3
 def title(direction: str, found: Evaluation) -> list[str]:
     """Return what is compared with what, on which features."""
     network = found.network
-    resize = "at their own size" if network.resize == "none" else f"resized by the {network.resize} protocol"
+    size = "at their own size" if network.size is None else f"all at {network.size[1]}x{network.size[0]}, bilinear"
+    resize = "" if network.resize == "none" else f", then resized by the {network.resize} protocol"
     return [
         f"{direction or 'scores'} against {found.num_real} real images of {_short(found.real)}",
-        f"on {found.num_features} features of {network.name}, images {resize}",
+        f"on {found.num_features} features of {network.name}, images {size}{resize}",
     ]
 
 

@@ -40,6 +40,7 @@ class CheckpointScore:
     """
 
     yardstick = Yardstick("sliced_wasserstein", "sliced Wasserstein distance")
+    identity = "sliced_wasserstein"  # of what is measured, wherever the feature network's file lies
 
     def __init__(self, scored: Batch, device: torch.device) -> None:
         self.scored, self.device = scored, device
@@ -78,6 +79,7 @@ class FeatureScore(CheckpointScore):
         self.kind, self.network = kind, network
         facts = network.facts
         short = facts.kernel_name() if kind == "kernel" else facts.frechet_name()
+        self.identity = f"{kind} {facts.sha256} {facts.resize}"
         self.yardstick = Yardstick(f"{kind}_distance", short if facts.is_inception else f"{short} on {facts.name}")
 
     @cached_property

@@ -37,6 +37,8 @@ class Facts(BaseModel):
     streaks: dict[str, int] = {}
     position: dict[str, Any] = {}
     data: str = ""
+    contents: str = ""
+    scored: str = ""
     num_worse: NonNegativeInt = 0
     best: tuple[NonNegativeInt, FiniteFloat] | None = None
 
@@ -56,7 +58,9 @@ class TrainingState:
     rollbacks: int = 0
     streaks: dict[str, int] = field(default_factory=dict)  # logged steps in which a head's loss was that of guessing
     position: dict[str, Any] = field(default_factory=dict)  # in the data, where it does not follow from the step
-    data: str = ""  # which images, in which order of theirs
+    data: str = ""  # which training images, in which order of theirs
+    contents: str = ""  # of the training images
+    scored: str = ""  # which test images, and what scores them
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all weights: "A.generator...", "average.A.generator..."."""
@@ -72,6 +76,8 @@ class TrainingState:
             "streaks": self.streaks,
             "position": self.position,
             "data": self.data,
+            "contents": self.contents,
+            "scored": self.scored,
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "best": None if self.best is None else (self.best.step, self.best.score),
             "num_worse": self.num_worse,
@@ -104,6 +110,7 @@ class TrainingState:
         self.samples_seen = self.step * self.images_per_step if facts.drawn is None else facts.drawn
         self.rollbacks, self.streaks, self.num_worse = facts.rollbacks, facts.streaks, facts.num_worse
         self.position, self.data = facts.position, facts.data
+        self.contents, self.scored = facts.contents, facts.scored
         self.best = None if facts.best is None else Best(*facts.best)
         processes = state.get("processes", [])
         self.method.load_process_state(processes[rank] if rank < len(processes) else {})

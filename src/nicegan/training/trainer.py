@@ -21,6 +21,7 @@ from nicegan.nn import kernels
 from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
 from nicegan.shapes import Terms
+from nicegan.training.changes import note_images, take_note_of_changes
 from nicegan.training.checkpoint_manager import CheckpointManager
 from nicegan.training.checkpoint_score import build_checkpoint_score
 from nicegan.training.collapse import CollapseWatch
@@ -45,7 +46,7 @@ class Run:
 
     Args:
         config: what to train.
-        out: the run folder.
+        out: the run folder; a `RunFolder` says whether its images may have moved.
         console: where to show progress.
         processes: the processes that train together.
         on_step: called with the state after every step, and after what the step left on the disk.
@@ -54,14 +55,14 @@ class Run:
     def __init__(
         self,
         config: RunConfig,
-        out: Path,
+        out: Path | RunFolder,
         console: Console,
         processes: ProcessGroup = ALONE,
         on_step: OnStep = no_watch,
     ) -> None:
         self.config, self.processes, self.on_step = config, processes, on_step
         self.console = console if processes.is_first else Console(quiet=True)
-        self.folder = RunFolder(out)
+        self.folder = out if isinstance(out, RunFolder) else RunFolder(out)
         self.rollback = Rollback(self.folder, config, processes)
         self.scored: dict[str, float] = {}
         self.opened = ExitStack()
@@ -193,7 +194,7 @@ class Run:
         return True
 
     def _save(self) -> None:
-        self.state.position, self.state.data = self.data.position(), self.data.identity
+        note_images(self.state, self.data, self.score)
         of_processes = self.processes.all_gather(self.state.process_state())
         self.processes.on_first(lambda: self.checkpoints.save(self.state, of_processes))
         self.saved_step = self.state.step
@@ -213,10 +214,10 @@ class Run:
             self.processes.on_first_here(lambda: load_state(checkpoint, self.state, self.processes.rank))
             self.stepper.record_anew()
             self.data.restore(self.state.position)
-            if self.state.data not in ("", self.data.identity):
-                say(self.console, "warning: the training images are not those of the checkpoint, nor is their order")
             self.saved_step = self.state.step
             self.processes.on_first(lambda: self.checkpoints.publish(self.state, checkpoint))
+            for change in take_note_of_changes(self.state, self.data, self.score):
+                say(self.console, change)
         # Gone back since that checkpoint: the images that follow are others.
         self.state.rollbacks = max(self.state.rollbacks, self.processes.on_first(self.folder.read_rollbacks))
 
@@ -274,7 +275,12 @@ class Run:
 
 
 def train(
-    config: RunConfig, out: str | os.PathLike[str], console: Console | None = None, on_step: OnStep = no_watch
+    config: RunConfig,
+    out: str | os.PathLike[str],
+    console: Console | None = None,
+    on_step: OnStep = no_watch,
+    *,
+    resume: bool = False,
 ) -> Outcome:
     """Train a translator, or go on where the run in `out` stands. Under torchrun, all its processes train one.
 
@@ -283,9 +289,11 @@ def train(
         out: the run folder; new, or one that holds a run of the same configuration.
         console: where to show progress; standard error if None.
         on_step: called with the state after every step, and after what the step left on the disk.
+        resume: whether the images and the feature network of the run in `out` may be elsewhere now, or others.
 
     Raises:
         NiceganError: settings, data or a folder that cannot be used, each with the way out.
     """
-    with joined() as processes, Run(config, Path(out), console or Console(stderr=True), processes, on_step) as run:
+    folder, console = RunFolder(Path(out), may_move=resume), console or Console(stderr=True)
+    with joined() as processes, Run(config, folder, console, processes, on_step) as run:
         return run.train()

@@ -1,6 +1,7 @@
 """Evaluations: what is compared with what, how it is called, and what is said about counts."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,11 @@ import pytest
 import torch
 from PIL import Image
 from tests.conftest import write_images
-from tests.feature_networks import LikeInception, write_network
+from tests.feature_networks import LikeInception, Roughness, write_network
 from tests.unit.inference.test_translator import write_model
 
 import nicegan
+from nicegan.data.cache import scaled
 from nicegan.data.folders import find_images, read_image
 from nicegan.errors import DataError, NiceganError
 from nicegan.evaluation.content import similarity_to_sources
@@ -76,12 +78,46 @@ def test_a_model_is_what_its_translations_are(features: Path, dataset: Path, tmp
     assert list(found) == ["A to B", "B to A"]
     translate_files(load(model, "cpu"), [dataset / "testA"], tmp_path / "out", to="B", scaling=Scaling((64, 80)))
     assert read_image(find_images(tmp_path / "out")[0]).size == (80, 64)
-    folders = nicegan.evaluate(dataset / "testB", tmp_path / "out", features, source=dataset / "testA", device="cpu")
+    settings = {"source": dataset / "testA", "size": (64, 80), "device": "cpu"}
+    folders = nicegan.evaluate(dataset / "testB", tmp_path / "out", features, **settings)
     names = ["no translation", str(model)]
     assert [one.name for one in found["A to B"].candidates] == names
     for one, other in zip(found["A to B"].candidates, folders.candidates, strict=True):
         assert one.scores == other.scores
         assert one.kernel_subsets == other.kernel_subsets
+
+
+def test_all_sets_of_a_table_have_one_size(dataset: Path, tmp_path: Path) -> None:
+    """Real images shrunk to the model's size are the real ones, as the scores see them."""
+    features = write_network(tmp_path / "roughness.pt", Roughness())
+    shrunk = tmp_path / "shrunk"
+    shrunk.mkdir()
+    for path in find_images(dataset / "testB"):
+        Image.fromarray(scaled(read_image(path), (48, 48))).save(shrunk / path.name)
+    own = nicegan.evaluate(dataset / "testB", shrunk, features, device="cpu")
+    same = nicegan.evaluate(dataset / "testB", shrunk, features, size=48, device="cpu")
+    assert same.candidates[0].scores["frechet"].value < 1e-3 < own.candidates[0].scores["frechet"].value
+    assert any("--size PIXELS" in note for note in own.notes)
+    assert not any("--size" in note for note in same.notes)
+    model = write_model(tmp_path / "model.safetensors", size=(48, 48))
+    other = nicegan.evaluate_model(model, dataset, features, size=64, device="cpu")["A to B"]
+    assert any("was trained at 48x48 pixels, and is scored at 64x64" in note for note in other.notes)
+    assert other.network.size == (64, 64)
+
+
+def test_equal_bytes_are_equal_scores_whatever_the_names(features: Path, tmp_path: Path) -> None:
+    write_images(tmp_path / "real", 25)
+    write_images(tmp_path / "fake", 25, seed=1)
+    (tmp_path / "renamed").mkdir()
+    for number, path in enumerate(find_images(tmp_path / "fake")):
+        shutil.copy(path, tmp_path / "renamed" / f"{(7 * number) % 25:02d}.png")
+    real = tmp_path / "real"
+    found = nicegan.evaluate(real, tmp_path / "fake", features, against=tmp_path / "renamed", device="cpu")
+    one, other = found.candidates
+    assert not found.paired
+    assert one.scores == other.scores
+    assert one.kernel_subsets == other.kernel_subsets
+    assert all(difference.value == 0 for difference in found.difference.values())
 
 
 def test_counts_are_never_passed_over(features: Path, tmp_path: Path) -> None:
@@ -157,7 +193,7 @@ def test_similarity(tmp_path: Path) -> None:
 def test_images_without_a_source_and_sets_compared_with_themselves(features: Path, tmp_path: Path) -> None:
     write_images(tmp_path / "real", 3)
     write_images(tmp_path / "source", 2)
-    with pytest.raises(DataError, match="1 of 3 images in .* for instance 'image_002'"):
+    with pytest.raises(DataError, match="1 of 3 images in .* 'image_002.png'"):
         nicegan.evaluate(tmp_path / "real", tmp_path / "real", features, source=tmp_path / "source")
     with pytest.raises(NiceganError, match="compared with itself"):
         nicegan.evaluate(tmp_path / "real", tmp_path / "source", features, against=tmp_path / "source")
