@@ -12,12 +12,12 @@ setup: .venv/ready-dev
 	@$(PYTHON) -c 'import sys; sys.exit("nicegan needs Python 3.11 or newer: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
 	@echo "setting up .venv with what nicegan needs (a minute or two)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(INSTALL) --editable .
+	@$(INSTALL) --editable '.[train]'
 	@touch $@
 
 .venv/ready-dev: .venv/ready
 	@echo "adding what the tests need"
-	@$(INSTALL) --editable '.[dev]'
+	@$(INSTALL) --editable '.[train,dev]'
 	@touch $@
 
 demo: .venv/ready

@@ -111,7 +111,7 @@ def test_a_cycle_weight_off_by_a_thousandth_is_caught(golden: Golden) -> None:
 
 
 def test_an_imported_checkpoint_translates(golden: Golden, tmp_path: Path) -> None:
-    spec = import_published(golden.folder, tmp_path / "model.safetensors")
+    spec = import_published(golden.folder, tmp_path / "model.safetensors").spec
     assert spec.method.title == "CycleGAN"
     translated = load(tmp_path / "model.safetensors", "cpu").translate(golden.expected["real_A"], "B")
     assert (translated - golden.expected["eval/A2B"]).abs().max() < OUTPUT_TOLERANCE

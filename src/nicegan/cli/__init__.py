@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from importlib import import_module
 
 from nicegan.errors import ConfigError, ElsewhereError, NiceganError, is_out_of_memory
+from nicegan.extras import ANALYSING, TRAINING, require
 
 COMMANDS = {  # name -> (module, what it does)
     "train": ("nicegan.cli.train", "train a translator between two folders of images, or go on with a run"),
@@ -24,6 +26,7 @@ COMMANDS = {  # name -> (module, what it does)
     "demo": ("nicegan.cli.demo", "train on painted scenes in minutes, and see how near the truth it comes"),
 }
 SHARED = {"train", "translate", "evaluate"}  # commands whose work several processes can share
+NEEDED = {"analyze": ANALYSING, "report": ANALYSING, "demo": TRAINING, "ablate": TRAINING, "compare": TRAINING}
 LASTING = {"train", "ablate", "compare", "demo"}  # commands that go on when nobody reads what they say any more
 USAGE_ERROR, LOST_PEER = 2, 1
 
@@ -80,7 +83,7 @@ def is_lost_peer(problem: Exception) -> bool:
 
 def run(arguments: list[str]) -> int:
     """Run the command that the arguments name; returns its exit code."""
-    name, *rest = arguments or ["--help"]
+    name, *rest = (re.sub(r"^(--[\w.-]+=)(~[^/]*)", _expanded, argument) for argument in arguments or ["--help"])
     if name in ("-h", "--help"):
         sys.stdout.write(help_text())
         return 0
@@ -94,11 +97,18 @@ def run(arguments: list[str]) -> int:
         return USAGE_ERROR
     if name not in SHARED and "LOCAL_RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError(f"{name} is the work of one process: start it without torchrun")
+    if name in NEEDED:
+        require(name, NEEDED[name])
     if name in LASTING:
         from nicegan.console import LastingStream
 
         sys.stdout, sys.stderr = LastingStream(sys.stdout), LastingStream(sys.stderr)  # pyright: ignore[reportAttributeAccessIssue]
     return import_module(COMMANDS[name][0]).run(rest)
+
+
+def _expanded(match: re.Match[str]) -> str:
+    """Expand the ~ of --out=~/runs, which shells leave."""
+    return match[1] + os.path.expanduser(match[2])
 
 
 def help_text() -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from nicegan.cli.parse import parse
-from nicegan.config import Frozen
+from nicegan.config import Frozen, Side
 
 
 class ImportArguments(Frozen):
@@ -20,6 +20,8 @@ class ImportArguments(Frozen):
 
     checkpoint: Annotated[Path, tyro.conf.Positional]
     """The checkpoint: a file, or a folder where the published code writes several."""
+    image_size: Side | None = None
+    """Pixels a side that it was trained at, where its tensors do not tell; without it, its method's published size."""
     out: Path = Path("model.safetensors")
     """The model file to write."""
 
@@ -30,6 +32,12 @@ def run(arguments: list[str]) -> int:
 
     from nicegan.export.published import import_published
 
-    method = import_published(given.checkpoint, given.out).method
-    sys.stdout.write(f"{given.out}: {method.title}, {method.summary()}\n")
+    spec, is_assumed = import_published(given.checkpoint, given.out, given.image_size)
+    height, width = spec.image_size
+    sys.stdout.write(f"{given.out}: {spec.method.title}, {spec.method.summary()}, of {width}x{height} pixels\n")
+    if is_assumed and given.image_size is None:
+        sys.stderr.write(
+            f"the checkpoint does not tell the size it was trained at: {width}x{height} is assumed, and evaluate "
+            "scores it there; say another one with --image-size PIXELS\n"
+        )
     return 0

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from nicegan.cli.parse import parse
-from nicegan.config import Features, Frozen
+from nicegan.config import Features, Folder, Frozen
 
 
 class ReportArguments(Frozen):
@@ -18,7 +18,9 @@ class ReportArguments(Frozen):
     """
 
     run: Annotated[Path, tyro.conf.Positional]
-    """A run folder; its data must be where they were."""
+    """A run folder."""
+    data: Folder | None = None
+    """Where the run's dataset folder is now, if it has moved."""
     features: Features | None = None
     """Feature network for the scores: inception (FID, KID) or a TorchScript file (FD, KD); else weight-free ones."""
     device: str = "auto"
@@ -40,6 +42,7 @@ def run(arguments: list[str]) -> int:
 
     keep_freed_memory()
     console = Console(stderr=True)
-    path = report(given.run, features=given.features, device=given.device, console=console, watch=partial(bar, console))
+    chosen = given.model_dump(include={"data", "features", "device"})
+    path = report(given.run, **chosen, console=console, watch=partial(bar, console))
     say(console, f"report: {path}")
     return 0

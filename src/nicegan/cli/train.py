@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 
 from nicegan.cli.parse import parse
-from nicegan.config import Folder, is_url
+from nicegan.config import INCEPTION, Folder, is_url
 from nicegan.errors import ConfigError
 from nicegan.methods.registry import DEFAULT_METHOD, AnyMethod
 from nicegan.recipes import RECIPES, recipe
@@ -73,14 +73,27 @@ def read_arguments(arguments: list[str]) -> tuple[RunConfig, Path]:
         from nicegan.run_folder import RunFolder
 
         base = RunFolder(Path(resumed)).read_config()
+    arguments = [argument.removeprefix("--data=") for argument in arguments if argument != "--data"]
     default = TrainArguments.model_validate(base.model_dump())
     given = parse(TrainArguments, arguments, "train", default, described(TrainArguments, base))
     config = RunConfig.model_validate(given.model_dump(exclude={"out", "resume"}))
     if resumed is not None:
         if given.out is not None:
             raise ConfigError("--resume goes on in its own folder: leave out --out")
+        refuse_missing(config, f"nicegan train DATA --resume {shlex.quote(resumed)}")
         return config, Path(resumed)
     return config, given.out or default_out(config)
+
+
+def refuse_missing(config: RunConfig, way_out: str) -> None:
+    """Raise ConfigError if what a run needs is no longer where it was."""
+    if config.data is not None and not config.data.is_dir():
+        raise ConfigError(f"the run's images are not in {config.data} any more: say where they are now: {way_out}")
+    if config.features not in (None, INCEPTION) and not Path(config.features).is_file():
+        raise ConfigError(
+            f"the run's feature network {config.features} is not there any more: say where it is now: "
+            f"{way_out.replace(' DATA', '')} --features FILE"
+        )
 
 
 def described(kind: type[RunConfig], base: RunConfig) -> str:

@@ -33,6 +33,7 @@ NUM_LATENTS, NUM_HEATMAPS = 100, 4  # images of each domain
 def report(  # noqa: PLR0913
     run: Path,
     *,
+    data: Path | None = None,
     features: str | None = None,
     device: str = "auto",
     console: Console | None = None,
@@ -43,6 +44,7 @@ def report(  # noqa: PLR0913
 
     Args:
         run: a run folder.
+        data: where its dataset folder is now; None where it was.
         features: a feature network for scores with intervals: "inception" or a TorchScript file; without one they are
             sliced Wasserstein distances.
         device: where to compute.
@@ -55,6 +57,8 @@ def report(  # noqa: PLR0913
     """
     folder = RunFolder(run)
     config = folder.read_config()
+    if data is not None:
+        config = config.model_copy(update={"data": data})
     if not folder.model.is_file():
         raise ConfigError(f"{run} holds no model yet: its first checkpoint makes one")
     machine = set_up_machine(device, "auto", config.num_threads)

@@ -7,21 +7,23 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from nicegan.console import say
 from nicegan.metric_names import parse_term
 from nicegan.run_folder import RunFolder
+from nicegan.training.tensorboard import Board
 
 PLAIN_INTERVAL_SECONDS = 30.0  # between lines where there is no terminal
 LARGEST_LOG_BYTES = 16 << 20
-MAX_POINTS = 2000  # of a curve in TensorBoard
 
 
 class MetricsWriter:
@@ -35,9 +37,10 @@ class MetricsWriter:
         self.folder = folder
         folder.trim_metrics(first_step)
         self.file = self._open()
-        self.board = Board(folder.root / "tensorboard", num_steps)
+        self.board = Board(folder.root / "tensorboard", first_step, num_steps)
+        note = self.board.add if self.board.is_new else self.board.pass_over
         for line in folder.read_metrics():
-            self.board.add(int(line["step"]), {name: value for name, value in line.items() if name != "step"})
+            note(int(line["step"]), {name: value for name, value in line.items() if name != "step"})
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """One line: the step and its named values."""
@@ -47,6 +50,10 @@ class MetricsWriter:
             self.file = self._open()
         self.file.write(json.dumps({"step": step, **values}) + "\n")
         self.board.add(step, values)
+
+    def show(self, step: int, grid: Path, size: tuple[int, int]) -> None:
+        """Add a sample grid, a PNG of (width, height) pixels, to TensorBoard."""
+        self.board.add_picture(step, grid, size)
 
     def close(self) -> None:
         self.file.close()
@@ -58,54 +65,32 @@ class MetricsWriter:
         return file
 
 
-class Board:
-    """TensorBoard's file: one, however often a run is resumed, with a bounded number of points a curve.
-
-    Written here and now, not by SummaryWriter: that reopens the file by name in a thread, whose mistakes nobody hears.
-    """
-
-    def __init__(self, folder: Path, num_steps: int) -> None:
-        from tensorboard.summary.writer.record_writer import RecordWriter
-
-        for old in folder.glob("events.out.tfevents.*"):
-            old.unlink()
-        folder.mkdir(parents=True, exist_ok=True)
-        name = f"events.out.tfevents.{int(time.time()):010}.{platform.node()}.{os.getpid()}"
-        self.records = RecordWriter((folder / name).open("wb"))
-        self._write(file_version="brain.Event:2")
-        self.spacing = num_steps / MAX_POINTS
-        self.next: dict[str, float] = {}
-
-    def add(self, step: int, values: dict[str, float]) -> None:
-        """A point of each curve that has none near this step yet."""
-        new = {name: value for name, value in values.items() if step >= self.next.get(name, 0)}
-        if new:
-            points = [{"tag": name, "simple_value": value} for name, value in new.items()]
-            self._write(step=step, summary={"value": points})
-            self.next |= dict.fromkeys(new, step + self.spacing)
-
-    def close(self) -> None:
-        self.records.close()
-
-    def _write(self, **event: Any) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
-
-        self.records.write(Event(wall_time=time.time(), **event).SerializeToString())
-        self.records.flush()
-
-
 class NoMetrics:
     """For the processes that leave writing to the first."""
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """Nothing."""
 
+    def show(self, step: int, grid: Path, size: tuple[int, int]) -> None:
+        """Nothing."""
+
     def close(self) -> None:
         """Nothing."""
 
 
+class TwoLines(Progress):
+    """A progress bar, and a line of text below it, so that both have room in a narrow terminal."""
+
+    below = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        yield Text(self.below, overflow="ellipsis", no_wrap=True)
+
+
 class ProgressLine:
-    """One line that moves: step, losses, images per second, time left. Without a terminal, a line now and then."""
+    """What moves: step, bar, images per second and time left; below them the losses. Without a terminal, a line now
+    and then."""
 
     def __init__(self, first_step: int, num_steps: int, images_per_step: int, console: Console) -> None:
         self.console = console
@@ -113,17 +98,16 @@ class ProgressLine:
         self.started = time.monotonic()
         self.first_step, self.num_steps = first_step, num_steps
         self.said = self.started
-        self.progress = Progress(
+        self.progress = TwoLines(
             TextColumn("{task.completed}/{task.total}"),
             BarColumn(bar_width=24),
             TaskProgressColumn(),
-            TextColumn("{task.fields[losses]}"),
             TextColumn("{task.fields[speed]}"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
             disable=not console.is_terminal,
         )
-        self.task = self.progress.add_task("training", total=num_steps, completed=first_step, losses="", speed="")
+        self.task = self.progress.add_task("training", total=num_steps, completed=first_step, speed="")
 
     def __enter__(self) -> Self:
         self.progress.start()
@@ -145,7 +129,8 @@ class ProgressLine:
         """Show the latest losses."""
         losses = "  ".join(f"{name} {value:.3f}" for name, value in values.items())
         speed = f"{self.images_per_second(step):.1f} images/s"
-        self.progress.update(self.task, losses=losses, speed=speed)
+        self.progress.below = losses
+        self.progress.update(self.task, speed=speed)
         if not self.console.is_terminal and time.monotonic() - self.said > PLAIN_INTERVAL_SECONDS:
             self.said = time.monotonic()
             say(self.console, f"step {step}/{self.num_steps}  {losses}  {speed}")

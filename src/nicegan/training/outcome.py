@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from nicegan.run_config import RunConfig
+from nicegan.run_folder import RunFolder
 from nicegan.training.state import TrainingState
+from nicegan.verdict import verdict
 
 
 class Outcome(NamedTuple):
@@ -22,3 +26,29 @@ OnStep = Callable[[TrainingState], None]
 
 def no_watch(state: TrainingState) -> None:
     """Watch a run as nobody does."""
+
+
+def last_words(
+    state: TrainingState, config: RunConfig, folder: RunFolder, score: str, signal_number: int
+) -> Iterator[str]:
+    """Say what came out of a run, and how to go on with one that was stopped.
+
+    Args:
+        state: at its end.
+        config: of the run.
+        folder: of the run.
+        score: what its score is called.
+        signal_number: of the signal that stopped it; 0 for none.
+    """
+    if state.best:
+        yield f"best: step {state.best.step}, {verdict(folder.read_metrics(), score)}"
+    if state.step >= config.steps:
+        return
+    command = f"nicegan train --resume {shlex.quote(str(folder.root))}"
+    if signal_number:
+        yield f"stopped and saved at step {state.step}; go on with: {command}"
+    elif state.best:
+        yield (
+            f"stopped at step {state.step}: {state.num_worse} scores in a row were no better than that of step "
+            f"{state.best.step}; go on all the same with: {command} --patience 0"
+        )

@@ -56,7 +56,9 @@ def plot_grid(networks: TranslationModel, samples: Batch) -> PILImage.Image:
     return plot_sheet(groups)
 
 
-def save_grid(path: Path, networks: TranslationModel, samples: Batch) -> None:
-    """Draw the grid and write it as a PNG."""
+def save_grid(path: Path, networks: TranslationModel, samples: Batch) -> tuple[int, int]:
+    """Draw the grid and write it as a PNG; return its width and height in pixels."""
     path.parent.mkdir(exist_ok=True)
-    plot_grid(networks, samples).save(path)
+    grid = plot_grid(networks, samples)
+    grid.save(path)
+    return grid.size

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 import os
-import shlex
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
 from rich.console import Console
 
+from nicegan.checkpoint import resume_point
 from nicegan.console import say
 from nicegan.data.sampler import Share
 from nicegan.data.training_data import TrainingData
 from nicegan.device import forget_peak, keep_freed_memory, make_deterministic, peak_bytes, set_up_machine
 from nicegan.distributed import ALONE, ProcessGroup, joined
+from nicegan.extras import TRAINING, require
 from nicegan.metric_names import NO_TRANSLATION, score_name
 from nicegan.nn import kernels
 from nicegan.run_config import RunConfig
@@ -29,7 +30,7 @@ from nicegan.training.finite import NotFinite
 from nicegan.training.graphs import WARM_UP_CALLS
 from nicegan.training.logger import MetricsWriter, NoMetrics, ProgressLine, describe_origin, summarised
 from nicegan.training.memory import shortage
-from nicegan.training.outcome import OnStep, Outcome, no_watch
+from nicegan.training.outcome import OnStep, Outcome, last_words, no_watch
 from nicegan.training.rollback import Rollback
 from nicegan.training.samples import save_grid
 from nicegan.training.start import load_start
@@ -46,7 +47,7 @@ class Run:
 
     Args:
         config: what to train.
-        out: the run folder; a `RunFolder` says whether its images may have moved.
+        out: the run folder.
         console: where to show progress.
         processes: the processes that train together.
         on_step: called with the state after every step, and after what the step left on the disk.
@@ -130,7 +131,8 @@ class Run:
                     self._recover(problem)
             if signal_number and self.saved_step != self.state.step:
                 self._save()
-        self._conclude(signal_number)
+        for words in last_words(self.state, self.config, self.folder, self.score.yardstick.words, signal_number):
+            say(self.console, words)
         return Outcome(self.folder.root, self.state.step, 128 + signal_number if signal_number else 0)
 
     def _step(self, line: ProgressLine) -> None:
@@ -156,7 +158,8 @@ class Run:
 
     def _save_grid(self) -> None:
         self.folder.require()
-        save_grid(self.folder.samples / f"{self.state.step:09d}.png", self.state.ema, self.samples)
+        grid = self.folder.samples / f"{self.state.step:09d}.png"
+        self.metrics.show(self.state.step, grid, save_grid(grid, self.state.ema, self.samples))
 
     def _at(self, interval: int) -> bool:
         """Return whether the last step was one of every `interval`, or the run's last."""
@@ -202,7 +205,7 @@ class Run:
     def _begin(self) -> None:
         """Make the state before the first step."""
         self.state = new_state(self.config, self.machine.device)
-        if self.config.start_from is not None:
+        if self.config.start_from is not None and resume_point(self.folder) is None:
             say(self.console, f"weights {load_start(self.state, self.config, self.config.start_from)}")
         self.stepper = Stepper(self.state, self.config, self.machine, self.processes)
         self.saved_step = 0
@@ -257,22 +260,6 @@ class Run:
         for name in self.data.without_test:
             say(self.console, f"no test images of {name}: samples and scores use training images")
 
-    def _conclude(self, signal_number: int) -> None:
-        state = self.state
-        if state.best:
-            say(self.console, f"best: step {state.best.step}, {self.checkpoints.why}: {state.best.score:.4g}")
-        if state.step >= self.config.steps:
-            return
-        command = f"nicegan train --resume {shlex.quote(str(self.folder.root))}"
-        if signal_number:
-            say(self.console, f"stopped and saved at step {state.step}; go on with: {command}")
-        elif state.best:
-            say(
-                self.console,
-                f"stopped at step {state.step}: {state.num_worse} scores in a row were no better than that of step "
-                f"{state.best.step}; go on all the same with: {command} --patience 0",
-            )
-
 
 def train(
     config: RunConfig,
@@ -294,6 +281,7 @@ def train(
     Raises:
         NiceganError: settings, data or a folder that cannot be used, each with the way out.
     """
+    require("training", TRAINING)
     folder, console = RunFolder(Path(out), may_move=resume), console or Console(stderr=True)
     with joined() as processes, Run(config, folder, console, processes, on_step) as run:
         return run.train()

@@ -12,7 +12,7 @@ from nicegan.methods.nicegan.build import build_translation_model
 from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
 from nicegan.shapes import Batch
-from nicegan.training import logger
+from nicegan.training import logger, tensorboard
 from nicegan.training.logger import MetricsWriter, summarised
 from nicegan.training.samples import save_grid, views
 
@@ -56,7 +56,7 @@ def test_tensorboard_has_one_file_of_bounded_size_however_often_a_run_is_resumed
 ) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    monkeypatch.setattr(logger, "MAX_POINTS", 20)
+    monkeypatch.setattr(tensorboard, "MAX_POINTS", 20)
     for first in (0, 300, 600):
         writer = MetricsWriter(RunFolder(tmp_path), first, 1000)
         for step in range(first + 1, first + 301):
