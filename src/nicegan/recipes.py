@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from nicegan.config import Frozen, first_mistake
 from nicegan.errors import ConfigError
 from nicegan.methods.registry import METHODS
+from nicegan.nearest import did_you_mean
 from nicegan.run_config import METHOD_GROUPS, RunConfig
 
 RECIPES: dict[str, RunConfig] = {
@@ -30,7 +31,8 @@ def recipe(name: str, **changes: Any) -> RunConfig:
         ConfigError: no such recipe (names those there are), or changes that do not fit.
     """
     if name not in RECIPES:
-        raise ConfigError(f"there is no recipe {name!r}; there is {', '.join(RECIPES)}")
+        hint = did_you_mean(name, RECIPES) or f"; there is {', '.join(RECIPES)}"
+        raise ConfigError(f"there is no recipe {name!r}{hint}")
     content = RECIPES[name].model_dump()
     for setting, value in changes.items():
         content |= _merged(content, setting, value)

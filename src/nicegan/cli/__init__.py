@@ -9,6 +9,7 @@ from importlib import import_module
 
 from nicegan.errors import ConfigError, ElsewhereError, NiceganError, is_out_of_memory
 from nicegan.extras import ANALYSING, TRAINING, require
+from nicegan.nearest import did_you_mean
 
 COMMANDS = {  # name -> (module, what it does)
     "train": ("nicegan.cli.train", "train a translator between two folders of images, or go on with a run"),
@@ -93,7 +94,8 @@ def run(arguments: list[str]) -> int:
         sys.stdout.write(f"nicegan {version('nicegan')}\n")
         return 0
     if name not in COMMANDS:
-        sys.stderr.write(f"nicegan: there is no command {name!r}; there is {', '.join(COMMANDS)}\n")
+        hint = did_you_mean(name, COMMANDS) or f"; there is {', '.join(COMMANDS)}"
+        sys.stderr.write(f"nicegan: there is no command {name!r}{hint}\n")
         return USAGE_ERROR
     if name not in SHARED and "LOCAL_RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError(f"{name} is the work of one process: start it without torchrun")

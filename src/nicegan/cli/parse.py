@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import re
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ import tyro
 from pydantic import BaseModel
 
 from nicegan.errors import ConfigError
+from nicegan.nearest import did_you_mean
 
 Arguments = TypeVar("Arguments", bound=BaseModel)
 _RULES = ("─", "╰", "-----")  # with and without a terminal that knows frames
@@ -40,13 +42,18 @@ def parse(
     if empty:
         raise ConfigError(f"the value after {empty[0] or prog} is empty (see {prog} --help)")
     if {"-h", "--help"} & set(arguments):
-        _read(kind, ["--help"], prog, default, description)
+        sys.stdout.write(without_none(_help(kind, prog, default, description)))
+        raise SystemExit(0)
     complaint = io.StringIO()
     try:
         with _columns(_WIDE), redirect_stderr(complaint):
             return _read(kind, arguments, prog, default, description)
     except SystemExit:
-        raise ConfigError(f"{one_line(complaint.getvalue())} (see {prog} --help)") from None
+        said = one_line(complaint.getvalue())
+        if unknown := re.match(r"Unrecognized options: (--[^\s,=]+)", said):
+            flags = re.findall(r"--[a-z][\w.-]*", _help(kind, prog, default, description))
+            said = f"there is no option {unknown[1]}{did_you_mean(unknown[1], flags)}"
+        raise ConfigError(f"{said} (see {prog} --help)") from None
 
 
 def _read(
@@ -54,6 +61,24 @@ def _read(
 ) -> Arguments:
     shared: dict[str, Any] = {"args": arguments, "prog": prog, "config": _SETTINGS, "description": description}
     return tyro.cli(kind, **shared) if default is None else tyro.cli(kind, **shared, default=default)
+
+
+def _help(kind: type[BaseModel], prog: str, default: BaseModel | None, description: str | None) -> str:
+    text = io.StringIO()
+    with redirect_stdout(text), suppress(SystemExit):
+        _read(kind, ["--help"], prog, default, description)
+    return text.getvalue()
+
+
+def without_none(text: str) -> str:
+    """Return a help text without what only programmers know: that a value left out is None."""
+    return "\n".join(map(_without_none, text.split("\n")))
+
+
+def _without_none(line: str) -> str:
+    line = re.sub(r"\{None\}\|(\S+)", lambda found: found[1] + " " * len("{None}|"), line)
+    line = line.replace("(default: None)", " " * len("(default: None)"))
+    return line if line.endswith("│") else line.rstrip()
 
 
 @contextmanager
@@ -100,7 +125,12 @@ def one_line(box: str) -> str:
     text = re.sub(
         r"(^|; )([a-z_.0-9]+) Input ", lambda found: f"{found[1]}--{prefix}{found[2].replace('_', '-')}: ", text
     )
+    text = re.sub(r"(\w+) Tuple should have at least 1 item after validation, not 0 (\(got \(\)\))?", _no_items, text)
     return text.replace("Value error, ", "").strip().rstrip(".")
+
+
+def _no_items(match: re.Match[str]) -> str:
+    return f"there are no {match[1]}: name one or more"
 
 
 def _got(match: re.Match[str]) -> str:

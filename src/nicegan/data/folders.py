@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import stat
 import struct
@@ -156,15 +157,15 @@ def _opened(file: Path | io.BytesIO) -> Image.Image:
         return upright_rgb(image)
 
 
-def num_pixels(path: Path) -> int:
-    """Return how many an image has, by its header; 0 if that cannot be read."""
+def stored_size(path: Path) -> tuple[int, int]:
+    """Return an image's height and width in pixels, by its header; 0 and 0 if that cannot be read."""
     if not path.is_file():
-        return 0
+        return 0, 0
     try:
         with _reasons(), Image.open(path, formats=FORMATS) as image:
-            return image.width * image.height
+            return image.height, image.width
     except DataError:
-        return 0
+        return 0, 0
 
 
 def portions(paths: Sequence[Path], count: int, max_pixels: int = MAX_HELD_PIXELS) -> Iterator[list[Path]]:
@@ -172,7 +173,7 @@ def portions(paths: Sequence[Path], count: int, max_pixels: int = MAX_HELD_PIXEL
     some: list[Path] = []
     held = 0
     for path in paths:
-        pixels = num_pixels(path)
+        pixels = math.prod(stored_size(path))
         if some and (len(some) == count or held + pixels > max_pixels):
             yield some
             some, held = [], 0

@@ -204,6 +204,14 @@ def _refuse_same(what: str, one: ImageSource, other: ImageSource) -> None:
     if shared := sorted(_identities(one) & _identities(other)):
         kind = "shard" if isinstance(one, Tars) else "folder" if os.path.isdir(shared[0]) else "list"
         raise DataError(f"{what} name the same {kind}, {shared[0]}: there is nothing to translate")
+    for outer, inner in ((one, other), (other, one)):
+        if isinstance(outer, Files) and isinstance(inner, Files) and is_inside(inner.named, outer.named):
+            raise DataError(f"{what}: {inner.named} lies inside {outer.named}, whose images hold its images: move it")
+
+
+def is_inside(path: str | Path, folder: str | Path) -> bool:
+    """Return whether a path lies in a folder, at any depth."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)) and os.path.isdir(folder)
 
 
 def _identities(source: ImageSource) -> set[str]:

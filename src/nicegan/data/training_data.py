@@ -18,7 +18,7 @@ from nicegan.data.cache import ImageStore, Pixels, open_images
 from nicegan.data.dataset import CachedImages, Reading, Source, StreamedImages, first_images
 from nicegan.data.depth import shallow_values
 from nicegan.data.folders import evenly_chosen, ignore_image_warnings, listing
-from nicegan.data.places import Dataset, Files, ImageSource, Tars, find_dataset
+from nicegan.data.places import Dataset, Files, ImageSource, Tars, find_dataset, is_inside
 from nicegan.data.sampler import Share, crop, serials
 from nicegan.data.tar import refuse_broken_shards
 from nicegan.errors import DataError
@@ -70,6 +70,7 @@ class TrainingData:
         self.share = share
         found = find_dataset(config.data, config.domain_a, config.domain_b)
         self.without_test = [name for name, test in (("A", found.test_a), ("B", found.test_b)) if test is None]
+        self.folders = [source.named for source in found if isinstance(source, Files)]
         train = {"images of A": found.train_a, "images of B": found.train_b}
         test = {"test images of A": found.test_a or found.train_a, "test images of B": found.test_b or found.train_b}
         refuse_broken_shards([url for source in found if isinstance(source, Tars) for url in source.urls])
@@ -108,6 +109,12 @@ class TrainingData:
     def samples(self, device: torch.device) -> Batch:
         """Return the images of the sample grids."""
         return Batch(*(images[:NUM_SAMPLES].to(device) for images in self.scored))
+
+    def refuse_inside(self, out: Path) -> None:
+        """Raise DataError if a run folder lies among the images: its samples would be trained on."""
+        for folder in self.folders:
+            if is_inside(out, folder):
+                raise DataError(f"{out} lies in the images of {folder}: its samples would be trained on; move one")
 
     def described(self) -> str:
         """Return what there is to train on: "771 images of A and 1264 of B", "12 shards of A and 80 images of B"."""

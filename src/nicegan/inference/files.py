@@ -17,9 +17,19 @@ from PIL import Image
 
 from nicegan.data.augment import to_network, to_pixels
 from nicegan.data.cache import Pixels, Progress, scaled
-from nicegan.data.folders import SUFFIXES, find_images, listing, portions, read_image, without_image_warnings, workers
+from nicegan.data.folders import (
+    SUFFIXES,
+    find_images,
+    listing,
+    portions,
+    read_image,
+    stored_size,
+    without_image_warnings,
+    workers,
+)
 from nicegan.distributed import ALONE, ProcessGroup
 from nicegan.errors import DataError, is_out_of_memory
+from nicegan.inference.memory import refuse_unfit
 from nicegan.inference.translator import Translator
 from nicegan.inference.writing import AS_PNG, Writing
 from nicegan.shapes import DomainName
@@ -35,13 +45,18 @@ class Scaling(NamedTuple):
     size: tuple[int, int] | None = None
     longest: int | None = None
 
+    def of(self, stored: tuple[int, int]) -> tuple[int, int]:
+        """Return the height and width at which an image of this height and width is translated."""
+        if self.size or not self.longest or max(stored) <= self.longest:
+            return self.size or stored
+        height, width = (max(1, round(side * self.longest / max(stored))) for side in stored)
+        return height, width
+
     def scale(self, image: Image.Image) -> Pixels:
         """Return the image's pixels at that size."""
-        size = self.size
-        if size is None and self.longest and max(image.size) > self.longest:
-            factor = self.longest / max(image.size)
-            size = (max(1, round(image.height * factor)), max(1, round(image.width * factor)))
-        return np.asarray(image) if size is None else scaled(image, size)
+        stored = image.height, image.width
+        size = self.of(stored)
+        return np.asarray(image) if size == stored else scaled(image, size)
 
 
 OWN_SIZE = Scaling()
@@ -79,6 +94,7 @@ def translate_files(  # noqa: PLR0913
     plan = processes.on_first(lambda: plan_outputs(inputs, out, writing, passed_over))
     if skip_existing:
         plan = processes.on_first(lambda: {source: target for source, target in plan.items() if not target.is_file()})
+    processes.on_each(lambda: _refuse_unfit(translator, processes.shard(list(plan)), scaling))
     translate_planned(
         translator, plan, to=to, scaling=scaling, writing=writing, batch_size=batch_size, progress=progress,
         processes=processes,
@@ -117,6 +133,14 @@ def translate_planned(  # noqa: PLR0913
                 done += len(batch) - len(problems)
                 progress(done + len(broken), len(mine))
     processes.on_first(partial(_refuse_broken, processes.all_gather(broken), len(plan)))
+
+
+def _refuse_unfit(translator: Translator, sources: Sequence[Path], scaling: Scaling) -> None:
+    """Raise DataError, before any work, if an image will not fit in memory."""
+    sizes = {source: scaling.of(stored_size(source)) for source in sources}
+    reasons = refuse_unfit(translator, sizes.values())
+    if unfit := {str(source): reasons[size] for source, size in sizes.items() if size in reasons}:
+        raise DataError(f"{len(unfit)} of {len(sources)} images are too large to translate\n{listing(unfit)}")
 
 
 def _translated(

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from nicegan.checkpoint import point_to, pointed_at, prune, remove_partial, resume_point
 from nicegan.errors import TrainingError
+from nicegan.methods.base import unique_state
 from nicegan.model_file import ModelSpec, save_model
 from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
-from nicegan.training.state import TrainingState, save_state
+from nicegan.training.state import ADAM_STATES, TrainingState, save_state, total_bytes
 
 
 class CheckpointManager:
@@ -25,6 +26,13 @@ class CheckpointManager:
 
     def __init__(self, folder: RunFolder, config: RunConfig, why: str) -> None:
         self.folder, self.config, self.why = folder, config, why
+
+    def weight(self, state: TrainingState) -> int:
+        """Return the bytes that the run folder will hold in the end, without its sample grids."""
+        averaged = total_bytes(unique_state(state.ema).values())
+        learned = [parameter for phase in state.method.phases for parameter in phase.parameters()]
+        checkpoint = total_bytes(state.tensors().values()) + ADAM_STATES * total_bytes(learned)
+        return (self.config.keep + 1) * checkpoint + averaged  # the newest ones, the best one, and the model
 
     def save(self, state: TrainingState, processes: list[dict[str, Tensor]] | None = None) -> None:
         """Write a checkpoint, point at it, and remove old ones.

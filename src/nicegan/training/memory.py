@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import weakref
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nicegan.device import Machine, free_bytes, process_bytes
+from nicegan.ledger import Ledger
 from nicegan.methods.base import Fakes, Method, Phase, total, unique_state
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
+from nicegan.training.state import ADAM_STATES, total_bytes
 
-ADAM_STATES = 2  # tensors as large as the weights: running mean and running square
 CPU_FRAGMENTATION = 1.4  # memory of activations per byte of them, measured (docs/LOG.md)
 
 
@@ -34,34 +33,6 @@ class Need(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.total / 2**30:.1f} GiB"
-
-
-class _Ledger(TorchDispatchMode):
-    """Bytes of the tensors that are made while it is on and still alive, and the most there were at a time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.alive = self.peak = 0
-        self.known: set[int] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, Tensor):
-                self._enter(tensor.untyped_storage())
-        return result
-
-    def _enter(self, storage: torch.UntypedStorage) -> None:
-        key = storage._cdata
-        if key not in self.known:
-            self.known.add(key)
-            self.alive += storage.nbytes()
-            self.peak = max(self.peak, self.alive)
-            weakref.finalize(storage, self._leave, key, storage.nbytes())
-
-    def _leave(self, key: int, size: int) -> None:
-        self.known.discard(key)
-        self.alive -= size
 
 
 def predict(config: RunConfig, machine: Machine) -> Need:
@@ -85,28 +56,24 @@ def _lasting(method: Method) -> int:
     tensors = [*unique_state(method).values(), *unique_state(method.translation_model()).values()]
     tensors += method.process_state().values()
     learned = [parameter for phase in method.phases for parameter in phase.parameters()]
-    return _size(tensors) + ADAM_STATES * _size(learned)
+    return total_bytes(tensors) + ADAM_STATES * total_bytes(learned)
 
 
 def _passing(method: Method, phase: Phase, images: Batch, fakes: Fakes, machine: Machine) -> int:
     """Gradients, and everything else alive at the worst moment of a phase."""
     noise = tuple(tensor.to(images.a.device) for tensor in phase.noise(images, torch.Generator()))
-    remembered = _size(method.process_state().values())
-    with _Ledger() as ledger:
+    remembered = total_bytes(method.process_state().values())
+    with Ledger() as ledger:
         with machine.autocast():
             terms = phase(images, noise, fakes)
         total(terms).backward()
-    gradients = _size(phase.parameters())
+    gradients = total_bytes(phase.parameters())
     for parameter in phase.parameters():
         parameter.grad = None
-    peak = ledger.peak - (_size(method.process_state().values()) - remembered)  # what stays is counted as lasting
+    peak = ledger.peak - (total_bytes(method.process_state().values()) - remembered)  # what stays is counted as lasting
     if machine.device.type != "cpu":
         return peak
     return gradients + int(CPU_FRAGMENTATION * max(0, peak - gradients))
-
-
-def _size(tensors: Iterable[Tensor]) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def shortage(config: RunConfig, machine: Machine) -> str | None:
@@ -138,7 +105,7 @@ def _outputs(method: Method, images: Batch) -> int:
     sizes: list[int] = []
 
     def count(module: nn.Module, inputs: object, output: object) -> None:
-        sizes[-1] += _size(tensor for tensor in tree_leaves(output) if isinstance(tensor, Tensor))
+        sizes[-1] += total_bytes(tensor for tensor in tree_leaves(output) if isinstance(tensor, Tensor))
 
     for module in method.modules():
         if not any(module.children()):

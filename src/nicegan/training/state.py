@@ -19,6 +19,8 @@ from nicegan.methods.base import Method, TranslationModel, unique_state
 from nicegan.run_config import RunConfig
 from nicegan.training.ema import averaged_copy
 
+ADAM_STATES = 2  # tensors as large as the weights: running mean and running square
+
 
 @dataclass
 class Best:
@@ -139,6 +141,11 @@ def load_optimizer(optimizer: Optimizer, saved: dict[str, Any]) -> None:
         shapes = {name: tuple(learned[name].shape) for name in ("exp_avg", "exp_avg_sq")} if learned else {}
         if any(shape != parameter.shape for shape in shapes.values()):
             raise ValueError(f"the optimizer's state of a parameter of {tuple(parameter.shape)} has {shapes}")
+
+
+def total_bytes(tensors: Iterable[Tensor]) -> int:
+    """Return the bytes of tensors."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def new_state(config: RunConfig, device: torch.device) -> TrainingState:

@@ -92,6 +92,7 @@ class Run:
         self.machine = processes.on_each(lambda: set_up_machine(config.device, config.precision, config.num_threads))
         self.data = processes.on_first_here(self._open_data)
         opened.callback(self.data.close)
+        processes.on_first(lambda: self.data.refuse_inside(self.folder.root))
         self.score = processes.on_first_here(
             lambda: build_checkpoint_score(config, self.data.scored, self.machine.device)
         )
@@ -257,6 +258,8 @@ class Run:
         for note in self.data.notes:
             say(self.console, note)
         say(self.console, f"{start}: {self.data.described()}, {self.machine}{processes}, into {self.folder.root}")
+        weight = f"{self.checkpoints.weight(self.state) / 1e6:,.0f} MB with --keep {self.config.keep}"
+        say(self.console, f"the run folder will take about {weight}, and what its sample grids take")
         for name in self.data.without_test:
             say(self.console, f"no test images of {name}: samples and scores use training images")
 
