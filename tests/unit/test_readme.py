@@ -12,6 +12,7 @@ import torch
 from tests.conftest import TINY, write_images
 
 from nicegan.cli import ablate, analyze, bench, train
+from nicegan.cli.cache import CacheArguments
 from nicegan.cli.compare import CompareArguments
 from nicegan.cli.demo import DemoArguments
 from nicegan.cli.evaluate import EvaluateArguments
@@ -34,6 +35,7 @@ READERS = {
     "train": train.read_arguments,
 }
 KINDS = {
+    "cache": CacheArguments,
     "compare": CompareArguments,
     "demo": DemoArguments,
     "evaluate": EvaluateArguments,

@@ -27,6 +27,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
+from nicegan.data.cache_entries import make_room, mark_used
 from nicegan.data.folders import read_image, without_image_warnings, workers
 from nicegan.errors import DataError
 from nicegan.files import write_flushed
@@ -76,7 +77,9 @@ def open_images(
     store = _read(path)
     if store is None or any(not isinstance(_decode(Path(name), size), DataError) for name in store.broken):
         _build(path, paths, size, progress)
+        make_room(path.parent, spared=path)
         store = _read(path)
+    mark_used(path)
     if store is None:
         raise DataError(f"the image cache {path} cannot be read back: remove it, or set NICEGAN_CACHE")
     return store

@@ -14,7 +14,7 @@ from nicegan.inference.translator import Translator
 from nicegan.ledger import Ledger
 
 SURELY_FITS = 1024 * 1024  # pixels
-CPU_WORKSPACE = 1.3  # memory of a pass per byte of its tensors, measured (docs/LOG.md)
+CPU_WORKSPACE = 1.9  # memory of a pass per byte of its tensors, measured (docs/LOG.md)
 
 
 def needed_bytes(translator: Translator, size: Size) -> int:
