@@ -28,6 +28,26 @@ if TYPE_CHECKING:
     from nicegan.methods.published import Published
 
 INCEPTION = "inception"
+FULL_LEVELS = (0, 65535)
+Levels = tuple[int, int]  # the values of a 16-bit image that are black and white
+
+
+def levels_of(value_range: str) -> Levels:
+    """Return the levels that a value range names; those of "auto" are the full ones, until images tell."""
+    if value_range in ("auto", "full"):
+        return FULL_LEVELS
+    low, _, high = value_range.partition(",")
+    return int(low), int(high)
+
+
+def _known_range(text: str) -> str:
+    found = re.fullmatch(r"(\d+),(\d+)", text)
+    if text not in ("auto", "full") and not (found and int(found[1]) < int(found[2]) <= FULL_LEVELS[1]):
+        raise ValueError(f"{text!r} is no range: give auto, full or LOW,HIGH, such as 0,4095")
+    return text
+
+
+ValueRange = Annotated[str, AfterValidator(_known_range)]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 Size = tuple[int, int]  # height and width in pixels
 

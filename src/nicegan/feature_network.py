@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from nicegan.config import INCEPTION, Size
+from nicegan.config import FULL_LEVELS, INCEPTION, Levels, Size
 from nicegan.data.cache import Progress, cache_folder
 from nicegan.device import full_precision, use_device
 from nicegan.download import Downloaded, download, sha256_of
@@ -25,7 +25,8 @@ Resize = Literal["paper", "clean", "none"]
 class NetworkFacts(NamedTuple):
     """What a score must say of the network it was taken on, and of how images came to it.
 
-    `size` is the height and width that all images are brought to first; None leaves each its own.
+    `size` is the height and width that all images are brought to first; None leaves each its own. `levels` are the
+    values of 16-bit images that are black and white.
     """
 
     name: str
@@ -33,6 +34,7 @@ class NetworkFacts(NamedTuple):
     resize: Resize
     is_inception: bool
     size: Size | None = None
+    levels: Levels = FULL_LEVELS
 
     def frechet_name(self) -> str:
         """FID on the network that it is defined on, else FD."""
@@ -106,7 +108,6 @@ def load_feature_network(
     resize: Resize | None = None,
     device: str = "auto",
     progress: Progress = lambda done, total: None,
-    size: Size | None = None,
 ) -> FeatureNetwork:
     """Return the feature network of this name.
 
@@ -115,7 +116,6 @@ def load_feature_network(
         resize: how images come to 299x299: "paper" (bilinear, no antialiasing) or "clean" (antialiased bicubic); "none"
             leaves that to the network. None: "paper" for inception, "none" for other files.
         progress: told how many of how many bytes are downloaded.
-        size: height and width that all images are brought to before that; None leaves each its own.
 
     Raises:
         DataError: there is no such file, it cannot be downloaded, or it is not TorchScript.
@@ -124,13 +124,13 @@ def load_feature_network(
     if str(features) == INCEPTION:
         found = inception_file(progress)
         note = f"{INCEPTION_URL} could not be verified (no checksum is known): its SHA-256, {found.sha256}, is recorded"
-        facts = NetworkFacts("Inception (2015-12-05)", found.sha256, resize or "paper", is_inception=True, size=size)
+        facts = NetworkFacts("Inception (2015-12-05)", found.sha256, resize or "paper", is_inception=True)
         way_out = f"remove it and {found.path.name}.sha256 beside it, to download it anew"
         return FeatureNetwork(_load(found.path, used, way_out), facts, used, [] if found.verified else [note])
     path = Path(features)
     if not path.is_file():
         raise DataError(f"there is no feature network {str(features)!r}: name a TorchScript file, or {INCEPTION}")
-    facts = NetworkFacts(path.stem, sha256_of(path), resize or "none", is_inception=False, size=size)
+    facts = NetworkFacts(path.stem, sha256_of(path), resize or "none", is_inception=False)
     way_out = "save one with torch.jit.script(network).save(path)"
     return FeatureNetwork(_load(path, used, way_out), facts, used)
 

@@ -14,7 +14,7 @@ from pydantic import NonNegativeInt, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from nicegan.config import Frozen, Side, first_mistake
+from nicegan.config import Frozen, Side, ValueRange, first_mistake
 from nicegan.errors import CheckpointError
 from nicegan.files import write_atomically
 from nicegan.methods.base import TranslationModel, unique_state
@@ -32,6 +32,8 @@ class ModelSpec(Frozen):
     """The method and its settings; of these the networks' make the model."""
     image_size: tuple[Side, Side]
     """Height and width it was trained at, in pixels."""
+    value_range: ValueRange = "full"
+    """Values of 16-bit images that are black and white: "full" (0,65535) or LOW,HIGH."""
     step: NonNegativeInt = 0
     """Training steps it has seen."""
     origin: str = ""

@@ -18,6 +18,7 @@ from nicegan.config import (
     Precision,
     Side,
     Size,
+    ValueRange,
     is_url,
 )
 from nicegan.methods.registry import DEFAULT_METHOD, AnyMethod
@@ -50,6 +51,8 @@ class RunConfig(Frozen):
     """Train without the images that cannot be read, instead of refusing."""
     image_size: Side | tuple[Side, Side] = 256
     """Side of the training images in pixels, or height and width; most networks take multiples of 4."""
+    value_range: ValueRange = "auto"
+    """Values of 16-bit images that are black and white: LOW,HIGH; full (0,65535); or auto, the bits that they use."""
     crop_margin: Annotated[int, Field(ge=0)] = 30
     """Images are scaled to this much more than image_size, then cropped at random."""
 
@@ -169,6 +172,8 @@ def differences(old: Frozen, new: Frozen, prefix: str = "") -> dict[str, tuple[A
         before, after = getattr(old, name), getattr(new, name)
         if isinstance(before, Frozen) and isinstance(after, Frozen):
             found |= differences(before, after, "" if isinstance(before, MethodConfig) else f"{prefix}{name}.")
+        elif name == "value_range" and "auto" in (before, after):
+            continue  # auto is what the run's images say
         elif before != after and not (name in PLACES and _is_same_place(str(before), str(after))):
             found[prefix + name] = (before, after)
     return found

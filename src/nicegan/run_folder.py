@@ -54,6 +54,7 @@ class RunFolder:
             description = json.loads(self.config.read_text(encoding="utf-8"))
             if (version := description.get("format_version", 1)) > FORMAT_VERSION:
                 raise ConfigError(f"{self.config} was written by a newer nicegan (format {version}): update nicegan")
+            description["config"].setdefault("value_range", "full")  # formats 1 and 2 knew no other
             RunConfig.model_validate(description["config"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as problem:
             reason = first_mistake(problem)
@@ -63,6 +64,12 @@ class RunFolder:
     def read_config(self) -> RunConfig:
         """Return the configuration of the run in this folder; raises as `read_description`."""
         return RunConfig.model_validate(self.read_description()["config"])
+
+    def settled(self, config: RunConfig) -> RunConfig:
+        """Return the configuration with what an earlier session of the run has found out about its images."""
+        if config.value_range != "auto" or not self.config.is_file():
+            return config
+        return config.model_copy(update={"value_range": self.read_config().value_range})
 
     def refuse_misuse(self, config: RunConfig) -> None:
         """Refuse a folder that a run of this configuration may not use, new or continued; lock a continued one.

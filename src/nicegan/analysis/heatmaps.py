@@ -25,6 +25,7 @@ from torch import Tensor
 
 from nicegan.analysis.images import DomainImages, chosen_images, open_model
 from nicegan.checkpoint import best_or_latest, load_weights
+from nicegan.config import levels_of
 from nicegan.data.augment import to_pixels
 from nicegan.data.cache import Progress
 from nicegan.data.places import Dataset
@@ -83,7 +84,7 @@ def plot_heatmaps(
         DataError: images that cannot be read.
     """
     model = open_model(path, machine)
-    images = chosen_images(dataset, model.spec.image_size, count)
+    images = chosen_images(dataset, model.spec.image_size, count, levels_of(model.spec.value_range))
     checkpoint = best_or_latest(path)
     discriminators = load_discriminators(path, checkpoint, machine) if checkpoint else {}
     if not discriminators and not isinstance(model.networks, HasHeatmap):

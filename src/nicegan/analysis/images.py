@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from nicegan.config import FULL_LEVELS, Levels
 from nicegan.data.augment import to_network
 from nicegan.data.cache import open_images
 from nicegan.data.dataset import first_samples
@@ -27,23 +28,26 @@ class DomainImages(NamedTuple):
     names: list[str]
 
 
-def chosen_images(dataset: Dataset, size: tuple[int, int], count: int) -> dict[DomainName, DomainImages]:
+def chosen_images(
+    dataset: Dataset, size: tuple[int, int], count: int, levels: Levels = FULL_LEVELS
+) -> dict[DomainName, DomainImages]:
     """At most `count` test images of each domain ("A", "B"), evenly chosen; training images where there are none.
 
     Args:
         size: height and width that the images are scaled to, in pixels.
+        levels: the values of 16-bit images in files that are black and white.
 
     Raises:
         DataError: images that cannot be read; all are listed.
     """
     a, b = dataset.test_a or dataset.train_a, dataset.test_b or dataset.train_b
-    return {"A": _chosen(a, size, count), "B": _chosen(b, size, count)}
+    return {"A": _chosen(a, size, count, levels), "B": _chosen(b, size, count, levels)}
 
 
-def _chosen(source: ImageSource, size: tuple[int, int], count: int) -> DomainImages:
+def _chosen(source: ImageSource, size: tuple[int, int], count: int, levels: Levels) -> DomainImages:
     """Return images of one domain: files at equal distances, or the first ones of tar shards."""
     if isinstance(source, Files):
-        store = open_images(evenly_chosen(source.paths, count), size)
+        store = open_images(evenly_chosen(source.paths, count), size, levels=levels)
         if store.broken:
             raise DataError(
                 f"{len(store.broken)} images cannot be read: repair or remove them\n{listing(store.broken)}"

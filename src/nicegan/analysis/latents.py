@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nicegan.analysis.images import DomainImages, chosen_images, open_model
+from nicegan.config import levels_of
 from nicegan.data.cache import Progress
 from nicegan.data.places import Dataset
 from nicegan.device import Machine
@@ -109,7 +110,7 @@ def analyse_latents(  # noqa: PLR0913
         DataError: images that cannot be read, too few of them, or all with one latent.
     """
     model = open_model(path, machine)
-    images = chosen_images(dataset, model.spec.image_size, count)
+    images = chosen_images(dataset, model.spec.image_size, count, levels_of(model.spec.value_range))
     for domain, side in images.items():
         if len(side.names) < SMALLEST_COUNT:
             raise DataError(f"domain {domain} has {len(side.names)} image: a distance of domains needs two or more")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 USAGE = """usage: nicegan analyze PART MODEL --data DATA
 
 parts:
-  latents   both domains in the latent space: t-SNE, distance, nearest neighbours; several models side by side
+  latents   both domains in the latent space: t-SNE, distance, neighbours
   heatmaps  what the discriminators look at, over the images
 
 nicegan analyze PART --help says more.

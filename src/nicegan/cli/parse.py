@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
@@ -71,11 +73,15 @@ def _help(kind: type[BaseModel], prog: str, default: BaseModel | None, descripti
 
 
 def without_none(text: str) -> str:
-    """Return a help text without what only programmers know: that a value left out is None."""
-    return "\n".join(map(_without_none, text.split("\n")))
+    """Return a help text without what only programmers know, that a value left out is None, and no wider than asked."""
+    width = shutil.get_terminal_size().columns
+    lines = [_without_none(line) for line in text.split("\n")]
+    return "\n".join(textwrap.fill(line, width) if len(line) > width else line for line in lines)
 
 
 def _without_none(line: str) -> str:
+    if line.startswith("usage:"):
+        return line.replace("{None}|", "")
     line = re.sub(r"\{None\}\|(\S+)", lambda found: found[1] + " " * len("{None}|"), line)
     line = line.replace("(default: None)", " " * len("(default: None)"))
     return line if line.endswith("│") else line.rstrip()

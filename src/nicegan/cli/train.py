@@ -80,20 +80,20 @@ def read_arguments(arguments: list[str]) -> tuple[RunConfig, Path]:
     if resumed is not None:
         if given.out is not None:
             raise ConfigError("--resume goes on in its own folder: leave out --out")
-        refuse_missing(config, f"nicegan train DATA --resume {shlex.quote(resumed)}")
+        refuse_missing(config, base, shlex.quote(resumed))
         return config, Path(resumed)
     return config, given.out or default_out(config)
 
 
-def refuse_missing(config: RunConfig, way_out: str) -> None:
-    """Raise ConfigError if what a run needs is no longer where it was."""
-    if config.data is not None and not config.data.is_dir():
+def refuse_missing(config: RunConfig, base: RunConfig, run: str) -> None:
+    """Raise ConfigError if what a run needs is no longer where it was, and nothing else was named."""
+    if config.data is not None and config.data == base.data and not config.data.is_dir():
+        way_out = f"nicegan train DATA --resume {run}"
         raise ConfigError(f"the run's images are not in {config.data} any more: say where they are now: {way_out}")
-    if config.features not in (None, INCEPTION) and not Path(config.features).is_file():
-        raise ConfigError(
-            f"the run's feature network {config.features} is not there any more: say where it is now: "
-            f"{way_out.replace(' DATA', '')} --features FILE"
-        )
+    network = config.features
+    if network not in (None, INCEPTION) and network == base.features and not Path(network).is_file():
+        way_out = f"nicegan train --resume {run} --features FILE"
+        raise ConfigError(f"the run's feature network {network} is not there any more: say where it is now: {way_out}")
 
 
 def described(kind: type[RunConfig], base: RunConfig) -> str:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 
+from nicegan.config import Levels, levels_of
 from nicegan.data.augment import to_network
 from nicegan.data.cache import open_images
 from nicegan.evaluation.evaluate import UNTRANSLATED, score_sets
@@ -20,6 +21,7 @@ from nicegan.files import write_atomically
 from nicegan.inference.files import Scaling, translate_planned
 from nicegan.inference.translator import load
 from nicegan.metrics.wasserstein import sliced_wasserstein
+from nicegan.model_file import MODEL_FILE, read_spec
 from nicegan.shapes import OTHER, DomainName, Image
 
 
@@ -69,7 +71,8 @@ class Outputs:
             return json.loads(note.read_text(encoding="utf-8"))
         with tempfile.TemporaryDirectory(prefix="nicegan-") as unpacked:
             tests = read_test_images(self.data, Path(unpacked) / "tests")
-            shrunk = {domain: self._at_one_size(tests[domain], Path(unpacked) / domain) for domain in OTHER}
+            levels = levels_of(read_spec(run / MODEL_FILE).value_range)
+            shrunk = {domain: self._at_one_size(tests[domain], levels, Path(unpacked) / domain) for domain in OTHER}
             found = {str(way): self._direction(way, run, name, seed, tests, shrunk) for way in DIRECTIONS}
         write_atomically(note, (json.dumps(found, indent=1) + "\n").encode())
         return found
@@ -99,13 +102,15 @@ class Outputs:
                 scores |= {which: _value(one.value, one.reach) for which, one in candidate.scores.items()}
         return of_fakes | {f"{UNTRANSLATED}/{which}": value for which, value in of_none.items()}
 
-    def _at_one_size(self, images: ImageSet, folder: Path) -> ImageSet:
+    def _at_one_size(self, images: ImageSet, levels: Levels, folder: Path) -> ImageSet:
         """Return the images as PNG files of the size that all sets are scored at."""
         plan = {path: folder / f"{key}.png" for path, key in zip(images.paths, images.keys, strict=True)}
         folder.mkdir(parents=True, exist_ok=True)
         from PIL import Image as PILImage
 
-        for pixels, target in zip(open_images(images.paths, self.size).pixels, plan.values(), strict=True):
+        for pixels, target in zip(
+            open_images(images.paths, self.size, levels=levels).pixels, plan.values(), strict=True
+        ):
             PILImage.fromarray(pixels).save(target)
         return images._replace(paths=list(plan.values()))
 

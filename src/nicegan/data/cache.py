@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from stat import S_ISLNK
 from typing import Any, BinaryIO, NamedTuple
@@ -27,6 +27,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
+from nicegan.config import FULL_LEVELS, Levels
 from nicegan.data.cache_entries import make_room, mark_used
 from nicegan.data.folders import read_image, without_image_warnings, workers
 from nicegan.errors import DataError
@@ -52,6 +53,9 @@ class ImageStore(NamedTuple):
     broken: dict[str, str]
 
 
+Decode = Callable[[Path], Pixels | DataError]
+
+
 def cache_folder() -> Path:
     """Where caches lie: NICEGAN_CACHE, or nicegan in the user's cache folder."""
     if folder := os.environ.get("NICEGAN_CACHE"):
@@ -63,20 +67,25 @@ def cache_folder() -> Path:
 
 
 def open_images(
-    paths: Sequence[Path], size: tuple[int, int], *, progress: Progress = lambda done, count: None
+    paths: Sequence[Path],
+    size: tuple[int, int],
+    *,
+    levels: Levels = FULL_LEVELS,
+    progress: Progress = lambda done, count: None,
 ) -> ImageStore:
     """Return the images at these paths, scaled to `size` (height, width), decoding them if no cache holds them yet.
 
     Args:
+        levels: the values of 16-bit images that become 0 and 255.
         progress: told how many of how many images are decoded.
 
     Raises:
         DataError: the cache cannot be written.
     """
-    path = cache_folder() / _fingerprint(paths, size)
+    path = cache_folder() / _fingerprint(paths, size, levels)
     store = _read(path)
-    if store is None or any(not isinstance(_decode(Path(name), size), DataError) for name in store.broken):
-        _build(path, paths, size, progress)
+    if store is None or any(not isinstance(_decode(Path(name), size, levels), DataError) for name in store.broken):
+        _build(path, paths, partial(_decode, size=size, levels=levels), size, progress)
         make_room(path.parent, spared=path)
         store = _read(path)
     mark_used(path)
@@ -95,9 +104,10 @@ def _read(path: Path) -> ImageStore | None:
         return None
 
 
-def _fingerprint(paths: Sequence[Path], size: tuple[int, int]) -> str:
+def _fingerprint(paths: Sequence[Path], size: tuple[int, int], levels: Levels) -> str:
     """Return a name for these files as they are now: a change of content, however small, changes size or times."""
-    digest = hashlib.sha256(f"{FORMAT_VERSION} {PIL.__version__} {size}".encode())
+    how = str(size) if levels == FULL_LEVELS else f"{size} {levels}"
+    digest = hashlib.sha256(f"{FORMAT_VERSION} {PIL.__version__} {how}".encode())
     real_folder = lru_cache(maxsize=256)(os.path.realpath)  # most neighbours share it, and it costs more than all else
     for path in paths:
         folder, name = os.path.split(path)
@@ -113,7 +123,7 @@ def _fingerprint(paths: Sequence[Path], size: tuple[int, int]) -> str:
     return digest.hexdigest()[:32]
 
 
-def _build(path: Path, paths: Sequence[Path], size: tuple[int, int], progress: Progress) -> None:
+def _build(path: Path, paths: Sequence[Path], decode: Decode, size: tuple[int, int], progress: Progress) -> None:
     """Decode every image into a folder beside `path`, then rename it there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +131,7 @@ def _build(path: Path, paths: Sequence[Path], size: tuple[int, int], progress: P
         _check_space(path.parent, len(paths) * size[0] * size[1] * 3)
         beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         try:
-            _decode_into(beside, paths, size, progress)
+            _decode_into(beside, paths, decode, size, progress)
             _move(beside, path)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
@@ -158,12 +168,14 @@ def _check_space(folder: Path, num_bytes: int) -> None:
         )
 
 
-def _decode_into(folder: Path, paths: Sequence[Path], size: tuple[int, int], progress: Progress) -> None:
+def _decode_into(
+    folder: Path, paths: Sequence[Path], decode: Decode, size: tuple[int, int], progress: Progress
+) -> None:
     pixels = _mapped(folder / "pixels.npy", (len(paths), *size, 3))
     names: list[str] = []
     broken: dict[str, str] = {}
     with without_image_warnings(), workers() as pool:
-        for done, (path, image) in enumerate(zip(paths, _decoded(pool, paths, size), strict=True)):
+        for done, (path, image) in enumerate(zip(paths, _decoded(pool, paths, decode), strict=True)):
             if isinstance(image, DataError):
                 broken[str(path)] = str(image)
             else:
@@ -198,20 +210,20 @@ def _take_space(file: BinaryIO, start: int, num_bytes: int) -> None:
             file.write(ZEROS[: num_bytes - done])
 
 
-def _decoded(pool: ThreadPoolExecutor, paths: Sequence[Path], size: tuple[int, int]) -> Iterator[Pixels | DataError]:
+def _decoded(pool: ThreadPoolExecutor, paths: Sequence[Path], decode: Decode) -> Iterator[Pixels | DataError]:
     """Return the images in order, decoded in the pool; at most MAX_WAITING are ahead of the one that is taken."""
     waiting: deque[Future[Pixels | DataError]] = deque()
     for path in paths:
         if len(waiting) == MAX_WAITING:
             yield waiting.popleft().result()
-        waiting.append(pool.submit(_decode, path, size))
+        waiting.append(pool.submit(decode, path))
     while waiting:
         yield waiting.popleft().result()
 
 
-def _decode(path: Path, size: tuple[int, int]) -> Pixels | DataError:
+def _decode(path: Path, size: tuple[int, int], levels: Levels) -> Pixels | DataError:
     try:
-        return scaled(read_image(path), size)
+        return scaled(read_image(path, levels), size)
     except DataError as problem:
         return problem
 

@@ -19,6 +19,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
+from nicegan.config import FULL_LEVELS, Levels
 from nicegan.data.colour import to_srgb
 from nicegan.errors import DataError
 
@@ -132,8 +133,11 @@ def require_images(folder: Path, passed_over: Counter[str] | None = None) -> lis
     raise DataError(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))})")
 
 
-def read_image(path: Path) -> Image.Image:
-    """One image as 8-bit RGB: upright (EXIF), alpha and transparency on white, 16 bits scaled to 8, first frame only.
+def read_image(path: Path, levels: Levels = FULL_LEVELS) -> Image.Image:
+    """One image as 8-bit RGB: upright (EXIF), alpha and transparency on white, first frame only.
+
+    Args:
+        levels: the values of a 16-bit image that become 0 and 255.
 
     Raises:
         DataError: what is wrong with the file, without its name.
@@ -141,7 +145,7 @@ def read_image(path: Path) -> Image.Image:
     with _reasons():
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
             raise DataError("not a regular file")
-        return _opened(path)
+        return _opened(path, levels)
 
 
 def read_encoded(content: bytes) -> Image.Image:
@@ -150,11 +154,11 @@ def read_encoded(content: bytes) -> Image.Image:
         return _opened(io.BytesIO(content))
 
 
-def _opened(file: Path | io.BytesIO) -> Image.Image:
+def _opened(file: Path | io.BytesIO, levels: Levels = FULL_LEVELS) -> Image.Image:
     with Image.open(file, formats=FORMATS) as image:
         _check_size(image)
         image.load()
-        return upright_rgb(image)
+        return upright_rgb(image, levels)
 
 
 def stored_size(path: Path) -> tuple[int, int]:
@@ -226,25 +230,26 @@ def _check_size(image: Image.Image) -> None:
         raise DataError(f"{image.width}x{image.height} pixels are more than the {MAX_PIXELS:,} that are allowed")
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
-    """Any PIL image as 8-bit RGB, turned as its EXIF orientation says."""
+def upright_rgb(image: Image.Image, levels: Levels = FULL_LEVELS) -> Image.Image:
+    """Any PIL image as 8-bit RGB, turned as its EXIF orientation says; `levels` as in `read_image`."""
     try:
         orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
     except _BROKEN:  # a good image in broken metadata
         orientation = 1
-    rgb = to_rgb(image)
+    rgb = to_rgb(image, levels)
     return rgb.transpose(_TURNS[orientation]) if orientation in _TURNS else rgb
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Return any PIL image as 8-bit sRGB, by its colour profile if it has one.
+def to_rgb(image: Image.Image, levels: Levels = FULL_LEVELS) -> Image.Image:
+    """Return any PIL image as 8-bit sRGB, by its colour profile if it has one; `levels` as in `read_image`.
 
     Raises:
         DataError: 32-bit values, whose range nobody knows.
     """
     if image.mode in SIXTEEN_BIT:
-        scaled = np.round(np.asarray(image).astype(np.float32) / 257)
-        return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
+        low, high = levels
+        scaled = (np.asarray(image).astype(np.float64) - low) * (255 / (high - low))
+        return Image.fromarray(scaled.round().clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.mode in _WITHOUT_A_RANGE:
         raise DataError(f"{image.mode!r} pixels (32 bits) have no known range: convert to 8 or 16 bits")
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from nicegan.config import Size, is_url
+from nicegan.config import Size, is_url, levels_of
 from nicegan.data.augment import cropped, to_network
 from nicegan.data.cache import ImageStore, Pixels, open_images
 from nicegan.data.dataset import CachedImages, Reading, Source, StreamedImages, first_images
-from nicegan.data.depth import shallow_values
+from nicegan.data.depth import shallow_depth
 from nicegan.data.folders import evenly_chosen, ignore_image_warnings, listing
 from nicegan.data.places import Dataset, Files, ImageSource, Tars, find_dataset, is_inside
 from nicegan.data.sampler import Share, crop, serials
@@ -43,6 +43,8 @@ class DataSettings(Protocol):
     def domain_b(self) -> str | None: ...
     @property
     def skip_broken(self) -> bool: ...
+    @property
+    def value_range(self) -> str: ...
     @property
     def size(self) -> Size: ...
     @property
@@ -74,12 +76,12 @@ class TrainingData:
         train = {"images of A": found.train_a, "images of B": found.train_b}
         test = {"test images of A": found.test_a or found.train_a, "test images of B": found.test_b or found.train_b}
         refuse_broken_shards([url for source in found if isinstance(source, Tars) for url in source.urls])
+        sources = {**train, **{name: source for name, source in test.items() if source not in train.values()}}
+        self.value_range, found_values = _resolved_range(config.value_range, list(sources.values()))
+        self.notes = [*_notes(sources), *found_values]
         stores = self._open_files(train, test, progress)
         self._refuse_broken(stores, sum(len(source.paths) for source in found if isinstance(source, Files)))
         self.sources = self._open_sources(found, stores, progress)
-        self.notes = _notes(
-            {**train, **{name: source for name, source in test.items() if source not in train.values()}}
-        )
         scored = (self._scored(what, source, stores, progress) for what, source in test.items())
         self.scored = Batch(*(to_network(torch.from_numpy(np.array(pixels))) for pixels in scored))
 
@@ -176,7 +178,11 @@ class TrainingData:
             for what, source in test.items()
             if isinstance(source, Files)
         }
-        return {what: open_images(some, size, progress=partial(progress, what)) for what, (some, size) in paths.items()}
+        levels = levels_of(self.value_range)
+        return {
+            what: open_images(some, size, levels=levels, progress=partial(progress, what))
+            for what, (some, size) in paths.items()
+        }
 
     def _open_sources(self, found: Dataset, stores: dict[str, ImageStore], progress: Progress) -> tuple[Source, ...]:
         """Return a source a domain; the first image of shards is decoded, so that what cannot work is said at once."""
@@ -212,11 +218,26 @@ class TrainingData:
 
 
 def _notes(sources: dict[str, ImageSource]) -> list[str]:
-    """Return what a user should know of the images, a line each: files passed over, and values that read as black."""
+    """Return a line for each source of which files are passed over."""
     notes = []
-    for what, source in sources.items():
+    for source in sources.values():
         if isinstance(source, Files) and source.passed_over:
             notes.append(f"{source.named}: {source.passed_over}")
-        if isinstance(source, Files) and (problem := shallow_values(source.paths)):
-            notes.append(f"warning: {what}: {problem}")
     return notes
+
+
+def _resolved_range(asked: str, sources: list[ImageSource]) -> tuple[str, list[str]]:
+    """Return the range that values of 16-bit images are read in, and what a user should know of it.
+
+    Raises:
+        DataError: a range for tar shards, which are read in the full one.
+    """
+    if asked not in ("auto", "full") and any(isinstance(source, Tars) for source in sources):
+        raise DataError("--value-range is for images in folders and lists: tar shards are read from 0 to 65535")
+    paths = [path for source in sources if isinstance(source, Files) for path in source.paths]
+    depth = shallow_depth(paths) if asked in ("auto", "full") else None
+    if asked == "auto":
+        said = [f"warning: {depth}: they are read as {depth.value_range} (--value-range)"] if depth else []
+        return (depth.value_range if depth else "full"), said
+    said = [f"warning: {depth}, and are read as nearly black: see --value-range"] if depth else []
+    return asked, said

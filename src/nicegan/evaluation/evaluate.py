@@ -13,7 +13,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from nicegan.config import INCEPTION, Size
+from nicegan.config import INCEPTION, Size, levels_of
 from nicegan.data.cache import Progress
 from nicegan.distributed import ALONE, ProcessGroup
 from nicegan.errors import ConfigError
@@ -24,9 +24,10 @@ from nicegan.evaluation.image_set import ImageSet, read_set
 from nicegan.evaluation.measure import Choice, Measured, choose_halves, measure
 from nicegan.evaluation.outcome import Evaluation, SetScores, count_notes
 from nicegan.evaluation.unlike import unlike_note
-from nicegan.feature_network import FeatureNetwork, Resize, load_feature_network
+from nicegan.feature_network import FeatureNetwork, NetworkFacts, Resize, load_feature_network
 from nicegan.inference.files import Scaling, translate_planned
 from nicegan.inference.translator import Translator, load
+from nicegan.model_file import ModelSpec
 from nicegan.shapes import OTHER, DomainName
 
 UNTRANSLATED = "no translation"
@@ -62,26 +63,21 @@ def evaluate(  # noqa: PLR0913
         size: "own" leaves every image its size; else pixels a side, or (height, width), that all are brought to.
         resize: "paper", "clean" or "none"; None is "paper" for inception and "none" for other networks.
         seed: of subsets and intervals.
-        device: "auto", "cpu", "cuda", "cuda:1" ...
-        processes: processes of one machine that share the work.
+        processes: of one machine, which share the work.
 
     Raises:
-        DataError: folders without images, one image alone, images that cannot be read, or a feature network that is
-            missing or unsuitable.
+        DataError: folders without images or with one alone, images or a feature network that cannot be used.
     """
     _refuse_same(fake, against)
     reals = read_set(Path(real))
     fakes = [read_set(Path(folder)) for folder in (fake, against) if folder is not None]
     sources = None if source is None else read_set(Path(source), UNTRANSLATED)
-    if sources is not None:
-        for one in fakes:
-            one.partners(sources)  # what has no source is said before minutes are spent
+    if sources:
+        _ = [one.partners(sources) for one in fakes]  # what has no source is said before minutes are spent
     asked = None if size == "own" else (size, size) if isinstance(size, int) else size
-    network = _open_network(features, resize, device, watch, processes, asked)
-    sets = [reals, *fakes, *([sources] if sources else [])]
-    network.notes += [one.note for one in sets if one.note]
-    if asked is None and (note := unlike_note({one.name: one.paths for one in sets})):
-        network.notes.append(note)
+    network = _open_network(features, resize, device, watch, processes)
+    network.facts = network.facts._replace(size=asked)
+    network.notes += _file_notes([reals, *fakes, *([sources] if sources else [])], asked)
     return score_sets(reals, fakes, sources, network, seed=seed, watch=watch, processes=processes)
 
 
@@ -118,15 +114,14 @@ def evaluate_model(  # noqa: PLR0913
     translators = processes.on_each(lambda: {str(path): load(path, device, "float32") for path in paths})
     with _shared_folder(processes) as unpacked:
         tests = processes.on_first(lambda: read_test_images(Path(data), unpacked))
-        trained = next(iter(translators.values())).spec.image_size
-        asked = (size, size) if isinstance(size, int) else trained if size == "model" else None
-        network = _open_network(features, resize, device, watch, processes, asked)
-        network.notes += _size_notes(translators, asked)
+        network = _open_network(features, resize, device, watch, processes)
+        network.facts = _as_trained(network.facts, next(iter(translators.values())).spec, size)
+        network.notes += [*_size_notes(translators, network.facts.size), *_passed_over(tests)]
         outcomes = {}
         for source, target in OTHER.items():
             inputs = tests[source]._replace(name=UNTRANSLATED)
             with _shared_folder(processes) as folder:
-                fakes = _translated(translators, inputs, target, folder, asked, watch, processes)
+                fakes = _translated(translators, inputs, target, folder, network.facts.size, watch, processes)
                 found = score_sets(tests[target], fakes, inputs, network, seed=seed, watch=watch, processes=processes)
             outcomes[f"{source} to {target}"] = found
     return outcomes
@@ -192,12 +187,12 @@ def _features(one: ImageSet, network: FeatureNetwork, watch: Watch, processes: P
         return (cached_features if kept else shared_features)(one.paths, network, progress, processes)
 
 
-def _open_network(  # noqa: PLR0913
-    features: str | Path, resize: Resize | None, device: str, watch: Watch, processes: ProcessGroup, size: Size | None
+def _open_network(
+    features: str | Path, resize: Resize | None, device: str, watch: Watch, processes: ProcessGroup
 ) -> FeatureNetwork:
     """Return the network; the first process downloads it, if it must be."""
     with watch("downloading") if str(features) == INCEPTION else unwatched("") as progress:
-        return processes.on_first_here(lambda: load_feature_network(features, resize, device, progress, size))
+        return processes.on_first_here(lambda: load_feature_network(features, resize, device, progress))
 
 
 @contextmanager
@@ -236,6 +231,23 @@ def _translated(  # noqa: PLR0913
             translate_planned(translator, plan, to=target, scaling=Scaling(size), progress=bar, processes=processes)
         sets.append(ImageSet(name, str(out), list(plan.values()), inputs.keys))
     return sets
+
+
+def _as_trained(facts: NetworkFacts, spec: ModelSpec, size: Literal["model", "own"] | int) -> NetworkFacts:
+    """Return the facts with the size that is asked for, and 16-bit images read as the model reads them."""
+    asked = (size, size) if isinstance(size, int) else spec.image_size if size == "model" else None
+    return facts._replace(size=asked, levels=levels_of(spec.value_range))
+
+
+def _passed_over(tests: dict[str, ImageSet]) -> list[str]:
+    return [test.note for test in tests.values() if test.note]
+
+
+def _file_notes(sets: Sequence[ImageSet], size: Size | None) -> Iterator[str]:
+    """Say what was passed over, and in what the files of the sets differ."""
+    yield from (one.note for one in sets if one.note)
+    if size is None and (note := unlike_note({one.name: one.paths for one in sets})):
+        yield note
 
 
 def _size_notes(translators: dict[str, Translator], size: Size | None) -> Iterator[str]:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from nicegan.config import FULL_LEVELS
 from nicegan.data.cache import Progress, cache_folder, scaled
 from nicegan.data.folders import listing, portions, read_image, without_image_warnings, workers
 from nicegan.distributed import ALONE, ProcessGroup
@@ -120,7 +121,7 @@ def prepare(image: Image.Image, resize: Resize) -> Prepared:
 
 def _prepared(path: Path, facts: NetworkFacts) -> Prepared | DataError:
     try:
-        image = read_image(path)
+        image = read_image(path, facts.levels)
         return prepare(Image.fromarray(scaled(image, facts.size)) if facts.size else image, facts.resize)
     except DataError as problem:
         return problem
@@ -138,6 +139,7 @@ def _check_width(rows: dict[Path, Tensor], newest: Path, name: str) -> None:
 def _fingerprint(paths: Sequence[Path], facts: NetworkFacts) -> str:
     """Return a name for the features of these images, as they are now, on this network."""
     how = f"{facts.resize} {facts.is_inception}{f' {facts.size}' if facts.size else ''}"
+    how += f" {facts.levels}" if facts.levels != FULL_LEVELS else ""
     digest = hashlib.sha256(f"{FORMAT_VERSION} {facts.sha256} {how}".encode())
     for path in paths:
         digest.update(digest_of(path))

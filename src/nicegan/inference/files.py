@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from nicegan.config import Levels, levels_of
 from nicegan.data.augment import to_network, to_pixels
 from nicegan.data.cache import Pixels, Progress, scaled
 from nicegan.data.folders import (
@@ -122,8 +123,9 @@ def translate_planned(  # noqa: PLR0913
     source_of = {target: source for source, target in mine.items()}
     broken: dict[Path, DataError] = {}
     done = 0
+    read = partial(_read, scaling=scaling, levels=levels_of(translator.spec.value_range))
     with without_image_warnings(), workers() as pool:
-        for images in _read_ahead(pool, mine, scaling, 4 * batch_size, broken):
+        for images in _read_ahead(pool, mine, read, 4 * batch_size, broken):
             for batch in of_one_size(images, batch_size, MAX_BATCH_PIXELS):
                 fakes, problems = _translated(translator, batch, to)
                 sources = [source_of[target] for target in fakes]
@@ -169,7 +171,7 @@ def _refuse_broken(parts: list[dict[Path, DataError]], count: int) -> None:
 def _read_ahead(
     pool: ThreadPoolExecutor,
     plan: dict[Path, Path],
-    scaling: Scaling,
+    read: Callable[[Path], Pixels | DataError],
     count: int,
     broken: dict[Path, DataError],
 ) -> Iterator[dict[Path, Pixels]]:
@@ -177,7 +179,7 @@ def _read_ahead(
     sources = list(plan)
     for some in portions(sources, count):
         images: dict[Path, Pixels] = {}
-        for source, image in zip(some, pool.map(lambda path: _read(path, scaling), some), strict=True):
+        for source, image in zip(some, pool.map(read, some), strict=True):
             if isinstance(image, DataError):
                 broken[source] = image
             else:
@@ -254,9 +256,9 @@ def _stat(path: Path) -> os.stat_result | None:
         return None
 
 
-def _read(source: Path, scaling: Scaling) -> Pixels | DataError:
+def _read(source: Path, scaling: Scaling, levels: Levels) -> Pixels | DataError:
     try:
-        return scaling.scale(read_image(source))
+        return scaling.scale(read_image(source, levels))
     except DataError as problem:
         return problem
 

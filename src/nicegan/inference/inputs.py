@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from nicegan.config import FULL_LEVELS, Levels
 from nicegan.data.augment import to_network, to_pixels
 from nicegan.data.folders import read_image, upright_rgb
 from nicegan.errors import DataError, InputError
@@ -34,8 +35,8 @@ class Form(NamedTuple):
     restore: Callable[[Tensor], Any]
 
 
-def read_input(image: object) -> Form:
-    """Return one input (not a list) as images.
+def read_input(image: object, levels: Levels = FULL_LEVELS) -> Form:
+    """Return one input (not a list) as images; `levels` as in `nicegan.data.folders.read_image`.
 
     Raises:
         InputError: another kind of object, another shape, or values outside the range; says what is taken.
@@ -43,11 +44,11 @@ def read_input(image: object) -> Form:
     """
     if isinstance(image, str | os.PathLike):
         try:
-            return _of_pil(read_image(Path(image)))
+            return _of_pil(read_image(Path(image), levels))
         except DataError as problem:
             raise DataError(f"{image}: {problem}") from None
     if isinstance(image, Image.Image):
-        return _of_pil(upright_rgb(image))
+        return _of_pil(upright_rgb(image, levels))
     if isinstance(image, np.ndarray):
         return _of_array(image)
     if isinstance(image, Tensor):

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nicegan.config import levels_of
 from nicegan.device import Machine, set_up_machine
 from nicegan.errors import ConfigError
 from nicegan.inference.choice import read_model
@@ -81,7 +82,7 @@ class Translator:
         _known(domain)
         if isinstance(image, list | tuple):
             return [self._as_given(one, domain, networks) for one in image]
-        form = read_input(image)
+        form = read_input(image, levels_of(self.spec.value_range))
         return form.restore(self._padded(form.images, domain, networks))
 
     def _padded(self, image: Tensor, domain: DomainName, networks: Callable[[Tensor, DomainName], Tensor]) -> Tensor:

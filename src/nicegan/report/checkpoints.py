@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nicegan.analysis.images import chosen_images
 from nicegan.checkpoint import load_ema, pointed_at
+from nicegan.config import levels_of
 from nicegan.data.places import find_dataset
 from nicegan.data.training_data import NUM_SCORED
 from nicegan.device import Machine
@@ -69,7 +70,8 @@ class Distance(NamedTuple):
 
 def compared(config: RunConfig, models: dict[str, Path], machine: Machine) -> str:
     """Return a table of sliced Wasserstein distances with intervals, as HTML; and what they tell."""
-    found = chosen_images(find_dataset(config.data, config.domain_a, config.domain_b), config.size, NUM_SCORED)
+    dataset = find_dataset(config.data, config.domain_a, config.domain_b)
+    found = chosen_images(dataset, config.size, NUM_SCORED, levels_of(config.value_range))
     real = {domain: some.images for domain, some in found.items()}
     rows = {UNTRANSLATED: [_distance(real[source], real[target]) for source, target in OTHER.items()]}
     for name, path in models.items():

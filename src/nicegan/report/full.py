@@ -44,28 +44,25 @@ def report(  # noqa: PLR0913
 
     Args:
         run: a run folder.
-        data: where its dataset folder is now; None where it was.
-        features: a feature network for scores with intervals: "inception" or a TorchScript file; without one they are
-            sliced Wasserstein distances.
+        data: where its dataset folder is now, if it has moved.
+        features: "inception" or a TorchScript file, for scores with intervals; without it sliced Wasserstein distances.
         device: where to compute.
-        console: told what is being made.
-        watch: a progress bar for what takes long.
+        console, watch: told what is being made, and how far it is.
         first: sections that stand before all others, as HTML.
 
     Raises:
         ConfigError: there is no run. With `features` also what `evaluate_model` raises; the report is then as it was.
     """
     folder = RunFolder(run)
-    config = folder.read_config()
-    if data is not None:
-        config = config.model_copy(update={"data": data})
+    before = folder.read_config()
+    config = before.model_copy(update={"data": data or before.data})
     if not folder.model.is_file():
         raise ConfigError(f"{run} holds no model yet: its first checkpoint makes one")
     machine = set_up_machine(device, "auto", config.num_threads)
     with standing_checkpoints(folder) as models:
         if features is None:
             scored = partial(compared, config, models, machine)
-        else:  # whoever names a network wants its scores: what is wrong with it ends the command
+        else:  # a network that was named and is of no use ends the command
             scored = partial(str, scores(config, models, machine, features, watch))
         parts: dict[str, Callable[[], str]] = {
             "Scores": scored,

@@ -75,4 +75,7 @@ class CheckpointManager:
 
     def _spec(self, step: int) -> ModelSpec:
         config = self.config
-        return ModelSpec(method=config.method, image_size=config.size, step=step, origin=f"recipe {config.recipe}")
+        origin = f"recipe {config.recipe}"
+        return ModelSpec(
+            method=config.method, image_size=config.size, value_range=config.value_range, step=step, origin=origin
+        )

@@ -83,7 +83,8 @@ class Run:
         self.opened.close()
 
     def _open(self, opened: ExitStack) -> None:
-        config, processes = self.config, self.processes
+        processes = self.processes
+        config = self.config = self.folder.settled(self.config)
         opened.callback(self.folder.release)
         processes.on_first(lambda: self.folder.refuse_misuse(config))
         keep_freed_memory()
@@ -92,6 +93,7 @@ class Run:
         self.machine = processes.on_each(lambda: set_up_machine(config.device, config.precision, config.num_threads))
         self.data = processes.on_first_here(self._open_data)
         opened.callback(self.data.close)
+        config = self.config = config.model_copy(update={"value_range": self.data.value_range})
         processes.on_first(lambda: self.data.refuse_inside(self.folder.root))
         self.score = processes.on_first_here(
             lambda: build_checkpoint_score(config, self.data.scored, self.machine.device)

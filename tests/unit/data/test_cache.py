@@ -71,7 +71,7 @@ def test_broken_files_are_told_apart_with_the_reason(tmp_path: Path) -> None:
 def test_what_was_unreadable_for_a_moment_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = write_images(tmp_path / "images", 2)
     with monkeypatch.context() as patch:
-        patch.setattr(cache, "_decode", lambda path, size: DataError("input/output error"))
+        patch.setattr(cache, "_decode", lambda path, **how: DataError("input/output error"))
         assert len(open_images(paths, SIZE).broken) == 2
     assert open_images(paths, SIZE).broken == {}
 
@@ -97,7 +97,7 @@ def test_only_so_many_images_wait_to_be_written(tmp_path: Path, monkeypatch: pyt
     paths = write_images(tmp_path / "images", 1) * 50
     monkeypatch.setattr(cache, "MAX_WAITING", 5)
     decode, started = cache._decode, []
-    monkeypatch.setattr(cache, "_decode", lambda path, size: started.append(path) or decode(path, size))
+    monkeypatch.setattr(cache, "_decode", lambda path, **how: started.append(path) or decode(path, **how))
     most_ahead = 0
 
     def told(done: int, count: int) -> None:
@@ -144,7 +144,7 @@ def test_two_processes_may_start_at_once(tmp_path: Path) -> None:
 def test_an_interrupted_build_leaves_nothing_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = write_images(tmp_path / "images", 3)
 
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -1,6 +1,7 @@
 """Outputs: names that do not clash, formats, quality, colour profiles, EXIF, and what is left out."""
 
 import io
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ def translator(tmp_path: Path) -> Translator:
     return load(tmp_path / "model.safetensors", "cpu")
 
 
+@cache
 def wide_profile() -> bytes:
     """Return a valid profile that is not sRGB: red and green exchange their colorants, and it has another name."""
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -96,7 +96,7 @@ def test_the_best_is_told_and_so_is_that_the_images_are_others(scored_run: RunCo
         return console.export_text()
 
     assert scored_run.data is not None
-    assert "best: step 2, smallest sliced Wasserstein distance of translated test images: 5" in told(3)
+    assert "best: step 2, sliced Wasserstein distance 5 against" in told(3)
     assert "warning" not in told(4)
     write_images(scored_run.data / "trainA" / "more", 1)
     assert "warning: the training images are not those of the checkpoint" in told(5)
