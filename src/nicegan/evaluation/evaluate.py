@@ -96,35 +96,30 @@ def evaluate_model(  # noqa: PLR0913
 ) -> dict[str, Evaluation]:
     """Translate a dataset's test images in both directions and score them: {"A to B": ..., "B to A": ...}.
 
-    Images are translated in float32. Real images, translations and untranslated sources are scored at one size.
+    All images are translated (in float32) and scored at one size.
 
     Args:
         model: a run folder or a model.safetensors.
         data: a dataset folder, with testA and testB: folders, lists or tar shards.
         against: another model, to be compared with `model`.
-        size: "model" is the size that (the first) model was trained at, as in the paper; pixels a side translate and
-            score at another one; "own" translates and scores every image at its own.
+        size: "model" is that of the (first) model's training, as in the paper; else pixels a side, or "own".
         features, resize, seed, device, watch, processes: as in `evaluate`.
 
     Raises:
         CheckpointError: there is no model there. DataError: as `evaluate`.
     """
     _refuse_same(model, against)
-    paths = [path for path in (model, against) if path is not None]
+    paths = [model] if against is None else [model, against]
     translators = processes.on_each(lambda: {str(path): load(path, device, "float32") for path in paths})
     with _shared_folder(processes) as unpacked:
         tests = processes.on_first(lambda: read_test_images(Path(data), unpacked))
         network = _open_network(features, resize, device, watch, processes)
         network.facts = _as_trained(network.facts, next(iter(translators.values())).spec, size)
         network.notes += [*_size_notes(translators, network.facts.size), *_passed_over(tests)]
-        outcomes = {}
-        for source, target in OTHER.items():
-            inputs = tests[source]._replace(name=UNTRANSLATED)
-            with _shared_folder(processes) as folder:
-                fakes = _translated(translators, inputs, target, folder, network.facts.size, watch, processes)
-                found = score_sets(tests[target], fakes, inputs, network, seed=seed, watch=watch, processes=processes)
-            outcomes[f"{source} to {target}"] = found
-    return outcomes
+        return {
+            f"{source} to {target}": _scored(translators, tests, target, network, seed, watch, processes)
+            for source, target in OTHER.items()
+        }
 
 
 def score_sets(  # noqa: PLR0913
@@ -231,6 +226,22 @@ def _translated(  # noqa: PLR0913
             translate_planned(translator, plan, to=target, scaling=Scaling(size), progress=bar, processes=processes)
         sets.append(ImageSet(name, str(out), list(plan.values()), inputs.keys))
     return sets
+
+
+def _scored(  # noqa: PLR0913
+    translators: dict[str, Translator],
+    tests: dict[str, ImageSet],
+    target: DomainName,
+    network: FeatureNetwork,
+    seed: int,
+    watch: Watch,
+    processes: ProcessGroup,
+) -> Evaluation:
+    """Translate the test images of the other domain to the target, and score what comes out."""
+    inputs = tests[OTHER[target]]._replace(name=UNTRANSLATED)
+    with _shared_folder(processes) as folder:
+        fakes = _translated(translators, inputs, target, folder, network.facts.size, watch, processes)
+        return score_sets(tests[target], fakes, inputs, network, seed=seed, watch=watch, processes=processes)
 
 
 def _as_trained(facts: NetworkFacts, spec: ModelSpec, size: Literal["model", "own"] | int) -> NetworkFacts:
