@@ -137,11 +137,8 @@ def score_sets(  # noqa: PLR0913
     Two sets of fakes of the same names are taken to be made of the same images, and compared pair by pair.
     """
     real, _ = real.by_contents()
-    ordered = [one.by_contents() for one in fakes]
     paired = len(fakes) == 2 and fakes[0].is_paired_with(fakes[1])
-    if paired:
-        first, number = ordered[0]
-        ordered[1] = fakes[1]._replace(paths=first.partners(fakes[1]), keys=first.keys), number
+    ordered = _ordered(fakes, paired=paired)
     if source:
         source, number = source.by_contents()
         ordered.insert(0, (source, number))
@@ -165,6 +162,15 @@ def score_sets(  # noqa: PLR0913
         seed=seed,
         notes=[*network.notes, *count_notes(len(reals), counts, reals.shape[1], network.facts)],
     )
+
+
+def _ordered(fakes: Sequence[ImageSet], *, paired: bool) -> list[tuple[ImageSet, int]]:
+    """Return each set ordered by contents, and the number that seeds its halves; pairs stay together."""
+    ordered = [one.by_contents() for one in fakes]
+    if paired:
+        first, number = ordered[0]
+        ordered[1] = fakes[1]._replace(paths=first.partners(fakes[1]), keys=first.keys), number
+    return ordered
 
 
 def _scores(one: ImageSet, measured: Measured) -> SetScores:
