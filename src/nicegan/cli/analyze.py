@@ -15,6 +15,7 @@ from nicegan.config import Frozen, Location
 from nicegan.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from nicegan.analysis.latents import LatentAnalysis
@@ -117,6 +118,16 @@ def read_arguments(arguments: list[str]) -> LatentArguments | HeatmapArguments:
     return parse(PARTS[part], rest, f"analyze {part}")
 
 
+def say_passed_over(console: Console, dataset: Dataset) -> None:
+    """Say which files of the folders are no images that can be read."""
+    from nicegan.console import say
+    from nicegan.data.places import Files
+
+    for source in dataset:
+        if isinstance(source, Files) and source.passed_over:
+            say(console, f"{source.named}: {source.passed_over}")
+
+
 def run_latents(given: LatentArguments) -> int:
     """Write the pictures and figures of the latents."""
     from rich.console import Console
@@ -129,6 +140,7 @@ def run_latents(given: LatentArguments) -> int:
     keep_freed_memory()
     dataset, machine = given.dataset(), set_up_machine(given.device, "auto")
     console = Console(stderr=True)
+    say_passed_over(console, dataset)
     analyses = []
     for model in given.models:
         with bar(console, f"encoding with {model}") as progress:
@@ -182,6 +194,7 @@ def run_heatmaps(given: HeatmapArguments) -> int:
     keep_freed_memory()
     dataset, machine = given.dataset(), set_up_machine(given.device, "auto")
     console = Console(stderr=True)
+    say_passed_over(console, dataset)
     with bar(console, "looking") as progress:
         heatmaps = plot_heatmaps(given.model, dataset, machine, count=given.count, progress=progress)
     if heatmaps.checkpoint is None:
