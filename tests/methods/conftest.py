@@ -36,13 +36,18 @@ def images(size: tuple[int, int]) -> Batch:
     return Batch(*(torch.rand(2, 3, *size) * 2 - 1 for _ in "ab"))
 
 
-def terms_of(method: Method, batch: Batch, *, backward: bool = False) -> dict[str, Terms]:
-    """The terms of every phase, in order, each with what the earlier ones left; with the gradients of the last."""
+def terms_of(method: Method, batch: Batch, *, backward: bool = False, exchanged: bool = False) -> dict[str, Terms]:
+    """The terms of every phase, in order, each with what the earlier ones left; with the gradients of the last.
+
+    `exchanged` gives each direction the random numbers of the other: those of A to B come first.
+    """
     found: dict[str, Terms] = {}
     fakes: Fakes = {}
     for phase in method.phases:
         method.zero_grad()
-        found[phase.name] = run(phase, batch, fakes)
+        noise = phase.noise(batch, torch.Generator().manual_seed(0))
+        half = len(noise) // 2
+        found[phase.name] = phase(batch, (*noise[half:], *noise[:half]) if exchanged else noise, fakes)
         if backward:
             total(found[phase.name]).backward()
     return found

@@ -196,6 +196,14 @@ class PairedModel(TranslationModel):
         return self.decode(self.encode(image, domain), domain)
 
 
+class HalvesModel(PairedModel):
+    """A PairedModel whose encoder of A and generator of B are the two halves of one network."""
+
+    def reconstruct(self, image: Image, domain: DomainName) -> Image:
+        """Return the identity mapping: images of `domain` through the network that makes such images."""
+        return self.decode(self.encode(image, OTHER[domain]), domain)
+
+
 class Method(nn.Module):
     """Every network once, under "A" and "B" (and names of the method's own), and the phases of one step, in order."""
 

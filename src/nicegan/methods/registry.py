@@ -7,10 +7,11 @@ from typing import Annotated, get_args
 from pydantic import Field
 
 from nicegan.config import MethodConfig
+from nicegan.methods.cut.config import CUT
 from nicegan.methods.cyclegan.config import CycleGAN
 from nicegan.methods.nicegan.config import NiceGAN
 
-AnyMethod = Annotated[NiceGAN | CycleGAN, Field(discriminator="name")]
+AnyMethod = Annotated[NiceGAN | CycleGAN | CUT, Field(discriminator="name")]
 
 METHODS: dict[str, type[MethodConfig]] = {
     kind.model_fields["name"].default: kind for kind in get_args(get_args(AnyMethod)[0])

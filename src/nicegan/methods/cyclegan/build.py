@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from nicegan.methods.base import Domain, Method, PairedModel, TranslationPath
+from nicegan.methods.base import Domain, HalvesModel, Method, TranslationPath
 from nicegan.methods.cyclegan.config import CycleGAN, CycleGANNetwork
 from nicegan.methods.cyclegan.networks import Discriminator, Encoder, Generator
 from nicegan.methods.cyclegan.phases import DiscriminatorPhase, GeneratorPhase, LossWeights
 from nicegan.methods.cyclegan.pool import ImagePool
 from nicegan.nn import init
-from nicegan.shapes import OTHER, DomainName, Image
+from nicegan.shapes import DomainName
 
 NAMES: tuple[DomainName, ...] = ("A", "B")
 
@@ -26,14 +26,6 @@ class CycleGANDomain(Domain):
         self.encoder = Encoder(config.base_channels)
         self.generator = Generator(config.base_channels, config.blocks)
         self.discriminator = Discriminator(config.discriminator_channels)
-
-
-class CycleGANModel(PairedModel):
-    """A PairedModel whose encoder of A and generator of B are the two halves of one network."""
-
-    def reconstruct(self, image: Image, domain: DomainName) -> Image:
-        """Return the identity mapping: images of `domain` through the network that makes such images."""
-        return self.decode(self.encode(image, OTHER[domain]), domain)
 
 
 class CycleGANMethod(Method):
@@ -49,7 +41,7 @@ class CycleGANMethod(Method):
                 domains, [a.discriminator, b.discriminator], weights, (self.pools["A"], self.pools["B"])
             ),
         )
-        model = CycleGANModel({domain.name: TranslationPath(domain.encoder, domain.generator) for domain in domains})
+        model = HalvesModel({domain.name: TranslationPath(domain.encoder, domain.generator) for domain in domains})
         super().__init__(domains, phases, model)
 
     def process_state(self) -> dict[str, Tensor]:
@@ -77,10 +69,10 @@ def build_method(config: CycleGAN) -> CycleGANMethod:
     return CycleGANMethod(domains, weights, config.network.pool_size)
 
 
-def build_translation_model(config: CycleGANNetwork) -> CycleGANModel:
+def build_translation_model(config: CycleGANNetwork) -> HalvesModel:
     """Return the networks of a trained model, with random weights."""
     paths: dict[DomainName, TranslationPath] = {
         name: TranslationPath(Encoder(config.base_channels), Generator(config.base_channels, config.blocks))
         for name in NAMES
     }
-    return CycleGANModel(paths)
+    return HalvesModel(paths)

@@ -1,0 +1,160 @@
+"""CUT's training: the discriminators move first, then the generators with what describes their patches."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nicegan.losses import lsgan
+from nicegan.losses.contrastive import patch_nce
+from nicegan.methods.base import Fakes, Noise, Phase, both_ways, frozen
+from nicegan.methods.cut.domain import CUTDomain
+from nicegan.methods.cut.networks import Layers, layer_sizes
+from nicegan.shapes import Batch, Image, Scalar, Terms
+
+NUM_LAYERS = 5  # that patches are compared in
+
+
+class Losses(NamedTuple):
+    """The weights of the terms, and how patches are compared."""
+
+    adversarial: float
+    contrastive: float
+    identity: float
+    temperature: float
+    patches: int
+    flip_equivariance: bool
+
+
+class Places(NamedTuple):
+    """Which patches of each layer are compared, of a source and of an example; and whether the source is mirrored."""
+
+    of_image: list[Tensor]
+    of_example: list[Tensor]
+    is_mirrored: Tensor
+
+
+class DiscriminatorPhase(Phase):
+    """Discriminators learn to separate real images from fakes; no encoder or generator is in the graph."""
+
+    def __init__(self, domains: tuple[CUTDomain, CUTDomain], learns: list[nn.Module], losses: Losses) -> None:
+        super().__init__("discriminator", domains, learns)
+        self.domains = domains
+        self.losses = losses
+
+    def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
+        a, b = self.domains
+        with torch.no_grad():  # both encoders and generators
+            fake_a, fake_b = a.generator(b.encoder(batch.b)), b.generator(a.encoder(batch.a))
+        return both_ways(lambda: self.separate(a, batch.a, fake_a), lambda: self.separate(b, batch.b, fake_b))
+
+    def separate(self, domain: CUTDomain, real: Image, fake: Image) -> Terms:
+        """Return one domain: 1/2 mean (D(real) - 1)^2 + 1/2 mean D(fake)^2, as two terms."""
+        of_real, of_fake = domain.discriminator(torch.cat([real, fake]))["patch"].chunk(2)
+        half = self.losses.adversarial / 2
+        return {
+            f"{domain.name}/real": half * lsgan.toward_real(of_real),
+            f"{domain.name}/fake": half * lsgan.toward_fake(of_fake),
+        }
+
+    def chance_losses(self) -> dict[str, float]:
+        """Return weight/2 * (1/2)^2 for each term: a discriminator that says 1/2 to everything."""
+        loss = self.losses.adversarial / 2 * 0.25
+        return {f"{domain.name}/{kind}": loss for domain in self.domains for kind in ("real", "fake")}
+
+
+class GeneratorPhase(Phase):
+    """Encoders, generators and patch samplers learn to fool, and to keep each patch near its own of the source."""
+
+    def __init__(self, domains: tuple[CUTDomain, CUTDomain], learns: list[nn.Module], losses: Losses) -> None:
+        super().__init__("generator", domains, learns)
+        self.domains = domains
+        self.losses = losses
+
+    def noise(self, batch: Batch, rng: torch.Generator) -> Noise:
+        """Return, for each direction, the places of the patches in each layer, twice, and one uniform number."""
+        random: list[Tensor] = []
+        for image in batch:
+            for num_pixels in 2 * layer_sizes((image.shape[2], image.shape[3])):
+                random.append(torch.randperm(num_pixels, generator=rng)[: self.losses.patches])
+            random.append(torch.rand(1, generator=rng))
+        return tuple(random)
+
+    def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
+        a, b = self.domains
+        of_a, of_b = (self.places(half) for half in (noise[: len(noise) // 2], noise[len(noise) // 2 :]))
+        one_way = self.mirrored_way if self.losses.flip_equivariance else self.one_way
+        with frozen(self.frozen_parameters):  # both discriminators
+            return both_ways(
+                lambda: one_way(a, b, batch.a, batch.b, of_a), lambda: one_way(b, a, batch.b, batch.a, of_b)
+            )
+
+    def places(self, random: Noise) -> Places:
+        """Return one direction's random numbers by what they are for."""
+        *places, uniform = random
+        return Places(list(places[:NUM_LAYERS]), list(places[NUM_LAYERS:]), uniform < 1 / 2)
+
+    def one_way(self, source: CUTDomain, target: CUTDomain, image: Image, example: Image, places: Places) -> Terms:
+        """One direction: mean (D_B(G(a)) - 1)^2, patches of G(a) near theirs in a, and the same for G(b) and b."""
+        made, keys = translated(source, target, torch.cat([image, example]))
+        fake, _ = made.chunk(2)
+        queries = layers_of(source, target, made)
+        (of_fake, of_same), (of_image, of_example) = halves(queries), halves(keys)
+        return {
+            f"{target.name}/patch": self.look_real(target, fake),
+            f"{target.name}/contrastive": self.losses.contrastive
+            * self.contrast(source, of_fake, of_image, places.of_image),
+            f"{target.name}/identity": self.losses.identity
+            * self.contrast(source, of_same, of_example, places.of_example),
+        }
+
+    def mirrored_way(self, source: CUTDomain, target: CUTDomain, image: Image, example: Image, places: Places) -> Terms:
+        """One direction of FastCUT: half of the sources are mirrored, and no example is translated."""
+        fake = target.generator(source.encoder(mirrored(image, places.is_mirrored)))
+        queries = [mirrored(layer, places.is_mirrored) for layer in layers_of(source, target, fake)]
+        with torch.no_grad():
+            keys = layers_of(source, target, image)
+        return {
+            f"{target.name}/patch": self.look_real(target, fake),
+            f"{target.name}/contrastive": self.losses.contrastive
+            * self.contrast(source, queries, keys, places.of_image),
+        }
+
+    def look_real(self, target: CUTDomain, fake: Image) -> Scalar:
+        """Return the weighted mean (D(fake) - 1)^2."""
+        return self.losses.adversarial * lsgan.toward_real(target.discriminator(fake)["patch"])
+
+    def contrast(self, source: CUTDomain, queries: Layers, keys: Layers, places: list[Tensor]) -> Scalar:
+        """Return the mean over layers of how badly patches of `queries` find their own among those of `keys`."""
+        with torch.no_grad():
+            wanted = source.sampler(keys, places)
+        found = source.sampler(queries, places)
+        temperature = self.losses.temperature
+        each = [patch_nce(query, key, temperature) for query, key in zip(found, wanted, strict=True)]
+        return torch.stack(each).mean()
+
+
+def translated(source: CUTDomain, target: CUTDomain, image: Image) -> tuple[Image, Layers]:
+    """Return translations, and the layers of the images themselves on the way."""
+    latent, outer = source.encoder.with_layers(image)
+    fake, inner = target.generator.with_layers(latent)
+    return fake, [layer.detach() for layer in (*outer, *inner)]
+
+
+def layers_of(source: CUTDomain, target: CUTDomain, image: Image) -> Layers:
+    """Return the layers of images in the network from source to target."""
+    latent, outer = source.encoder.with_layers(image)
+    return [*outer, *target.generator.layers(latent)]
+
+
+def mirrored(x: Tensor, is_mirrored: Tensor) -> Tensor:
+    """Return maps left to right where the flag is set."""
+    return torch.where(is_mirrored, x.flip(3), x)
+
+
+def halves(layers: Layers) -> tuple[Layers, Layers]:
+    """Return the layers of the first and of the second half of the images."""
+    pairs = [layer.chunk(2) for layer in layers]
+    return [one for one, _ in pairs], [other for _, other in pairs]
