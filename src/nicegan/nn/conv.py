@@ -233,16 +233,17 @@ def channels_last(layer: Layer) -> Layer:
 
 
 class ReflectConv2d(nn.Conv2d):
-    """A convolution of stride 1 whose output has the size of its input, padded by reflection."""
+    """A convolution padded by reflection; with stride 1 its output has the size of its input."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, *, bias: bool) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, bias=bias)
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, *, bias: bool, stride: int = 1) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, bias=bias)
         self.reach = kernel_size // 2
         self.low: Tensor | None = None  # set by `cast_once`
         channels_last(self)
 
-    def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c_out h w"]:
-        return convolve(input, self.weight, self.bias, padding=self.reach, low=self.low)
+    def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c_out h_out w_out"]:
+        stride = (self.stride[0], self.stride[1])
+        return convolve(input, self.weight, self.bias, stride=stride, padding=self.reach, low=self.low)
 
 
 @contextmanager

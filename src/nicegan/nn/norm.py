@@ -1,6 +1,6 @@
 """Instance-layer normalisation (ILN) and its adaptive form (AdaILN), as one affine map per channel.
 
-Source: U-GAT-IT (Kim et al., ICLR 2020) in the form NICE-GAN uses, a softmax over two learned logits per channel:
+Source: Kim et al., ICLR 2020 (arXiv 1907.10830), in the form NICE-GAN uses, a softmax over two logits a channel:
 
     out = gamma * (p_in * (x - m_in) / sqrt(v_in + eps) + p_ln * (x - m_ln) / sqrt(v_ln + eps)) + beta
 

@@ -17,11 +17,11 @@ def conv(in_channels: int, out_channels: int, kernel_size: int, *, stride: int =
 class ResidualBlock(nn.Module):
     """x + norm(conv(relu(norm(conv(x)))))"""
 
-    def __init__(self, num_channels: int) -> None:
+    def __init__(self, num_channels: int, *, bias: bool = True) -> None:
         super().__init__()
-        self.conv1 = ReflectConv2d(num_channels, num_channels, 3, bias=True)
+        self.conv1 = ReflectConv2d(num_channels, num_channels, 3, bias=bias)
         self.norm1 = InstanceNorm(rectify=True)
-        self.conv2 = ReflectConv2d(num_channels, num_channels, 3, bias=True)
+        self.conv2 = ReflectConv2d(num_channels, num_channels, 3, bias=bias)
         self.norm2 = InstanceNorm()
 
     def forward(self, x: Features) -> Features:

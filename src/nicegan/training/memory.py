@@ -18,7 +18,7 @@ from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
 from nicegan.training.state import ADAM_STATES, total_bytes
 
-CPU_FRAGMENTATION = 1.4  # memory of activations per byte of them, measured (docs/LOG.md)
+CPU_FRAGMENTATION = 1.36  # memory of activations per byte of them, measured (docs/LOG.md)
 
 
 class Need(NamedTuple):

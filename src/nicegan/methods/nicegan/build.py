@@ -12,10 +12,11 @@ from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
 from nicegan.methods.nicegan.discriminator import Classifiers, Discriminator
 from nicegan.methods.nicegan.domain import AnyDomain, IndependentDomain, NiceDomain
 from nicegan.methods.nicegan.encoder import Encoder, heatmap
-from nicegan.methods.nicegan.generator import FlatSummary, Generator, PooledSummary
+from nicegan.methods.nicegan.generator import Generator
 from nicegan.methods.nicegan.phases import DiscriminatorPhase, GeneratorPhase, LossWeights
 from nicegan.nn.attention import ClassActivation, PlainAttention, ResidualAttention
 from nicegan.nn.heat import enlarged
+from nicegan.nn.style import FlatSummary, PooledSummary
 from nicegan.shapes import DomainName, Heat, Image
 
 
