@@ -122,6 +122,8 @@ def test_both_directions_become_a_model_and_one_alone_is_refused(both: Path, tmp
     spec = import_published(both, tmp_path / "model.safetensors").spec
     assert isinstance(spec.method, CUT)
     assert load(tmp_path / "model.safetensors", "cpu").translate(torch.zeros(1, 3, 40, 48), "A").shape == (1, 3, 40, 48)
+    with pytest.raises(CheckpointError, match="is of one direction: a model needs both, as a_to_b and b_to_a"):
+        read_published(both / "a_to_b")
     shutil.rmtree(both / "b_to_a")
     with pytest.raises(CheckpointError, match="has a_to_b only: a model needs a_to_b and b_to_a"):
         read_published(both)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nicegan.errors import CheckpointError
 from nicegan.export.published import import_published, read_published
 from nicegan.inference.translator import load
 from nicegan.methods.base import Method, total
@@ -130,6 +131,12 @@ def test_the_shares_of_the_normalisations_are_clipped(golden: Golden) -> None:
 
 
 def test_it_becomes_a_model(golden: Golden, tmp_path: Path) -> None:
-    spec = import_published(golden.folder / "params.pt", tmp_path / "model.safetensors").spec
+    checkpoint, out = golden.folder / "params.pt", tmp_path / "model.safetensors"
+    spec, is_assumed = import_published(checkpoint, out)
     assert isinstance(spec.method, UGATIT)
+    assert is_assumed
+    assert spec.image_size == (256, 256)
+    assert import_published(checkpoint, out, image_size=128).spec.image_size == (128, 128)
+    with pytest.raises(CheckpointError, match="image size 30x30 is too small"):
+        import_published(checkpoint, out, image_size=30)
     assert load(tmp_path / "model.safetensors", "cpu").translate(torch.zeros(1, 3, 40, 48), "A").shape == (1, 3, 40, 48)

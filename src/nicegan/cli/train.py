@@ -73,6 +73,8 @@ def read_arguments(arguments: list[str]) -> tuple[RunConfig, Path]:
         from nicegan.run_folder import RunFolder
 
         base = RunFolder(Path(resumed)).read_config()
+    if arguments[-1:] == ["--data"]:
+        raise ConfigError("--data needs a value")
     arguments = [argument.removeprefix("--data=") for argument in arguments if argument != "--data"]
     default = TrainArguments.model_validate(base.model_dump())
     given = parse(TrainArguments, arguments, "train", default, described(TrainArguments, base))

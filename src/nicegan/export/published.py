@@ -56,6 +56,8 @@ def import_published(checkpoint: Path, out: Path, image_size: int | None = None)
     found = read_published(checkpoint)
     is_assumed = _fits(found, (2 * found.size[0], 2 * found.size[1]))
     if image_size is not None and (size := (image_size, image_size)) != found.size:
+        if problem := found.config.training_sizes().problem(size):
+            raise CheckpointError(f"{checkpoint}: image size {problem}")
         if not _fits(found, size):
             there = f"{found.size[1]}x{found.size[0]}"
             raise CheckpointError(f"{checkpoint} is of {there} pixels, not {image_size}: leave out --image-size")

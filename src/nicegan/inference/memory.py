@@ -27,9 +27,15 @@ def needed_bytes(translator: Translator, size: Size) -> int:
         with torch.no_grad(), Ledger() as ledger, translator.machine.autocast():
             networks.translate(image, "B")
     passing = ledger.peak + image.numel() * image.element_size()
-    if translator.device.type == "cpu":
-        return process_bytes() + int(CPU_WORKSPACE * passing)
-    return passing + (torch.cuda.memory_allocated(translator.device) if translator.device.type == "cuda" else 0)
+    return held_bytes(translator) + int(passing * (CPU_WORKSPACE if translator.device.type == "cpu" else 1))
+
+
+def held_bytes(translator: Translator) -> int:
+    """Return the memory that is taken whatever is translated."""
+    device = translator.device
+    return (
+        process_bytes() if device.type == "cpu" else torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
+    )
 
 
 def refuse_unfit(translator: Translator, sizes: Iterable[Size]) -> dict[Size, str]:
@@ -38,7 +44,8 @@ def refuse_unfit(translator: Translator, sizes: Iterable[Size]) -> dict[Size, st
     large = sorted({size for size in sizes if size[0] * size[1] > SURELY_FITS}, key=lambda size: size[0] * size[1])
     found: dict[Size, str] = {}
     while large and free is not None and (need := needed_bytes(translator, size := large.pop())) > free:
-        side = isqrt(int(max(size) ** 2 * free / need)) // 64 * 64
+        held = held_bytes(translator)
+        side = isqrt(int(max(size) ** 2 * max(0, free - held) / (need - held))) // 64 * 64
         way_out = f"--max-side {side}" if side >= 64 else "a machine with more memory"
         found[size] = f"it needs about {need / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free: try {way_out}"
     return found

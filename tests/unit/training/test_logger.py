@@ -68,6 +68,27 @@ def test_tensorboard_has_one_file_of_bounded_size_however_often_a_run_is_resumed
     assert all(point.value == point.step / 2 for point in points)
 
 
+def test_tensorboard_shows_grids_and_survives_a_record_that_a_kill_cut_short(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    Image.new("RGB", (6, 4)).save(tmp_path / "grid.png")
+    writer = MetricsWriter(RunFolder(tmp_path), 0, 100)
+    writer.write(1, {"loss": 1.0})
+    writer.show(1, tmp_path / "grid.png", (6, 4))
+    writer.write(2, {"loss": 2.0})
+    writer.close()
+    (file,) = (tmp_path / "tensorboard").iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-5])
+    assert tensorboard.whole_length(file) < len(whole) - 5
+    resumed = MetricsWriter(RunFolder(tmp_path), 1, 100)
+    resumed.write(2, {"loss": 3.0})
+    resumed.close()
+    events = EventAccumulator(str(file)).Reload()
+    assert [(point.step, point.value) for point in events.Scalars("loss")] == [(1, 1.0), (2, 3.0)]
+    assert [(image.step, image.width, image.height) for image in events.Images("samples")] == [(1, 6, 4)]
+
+
 def test_the_progress_line_sums_the_terms() -> None:
     terms = {"discriminator/A/cam": 1.0, "discriminator/B/cam": 2.0, "generator/A/local": 4.0, "generator/A/cycle": 8.0}
     assert summarised(terms) == {"discriminator": 3.0, "generator": 12.0}

@@ -31,6 +31,9 @@ def read_published(path: Path) -> Published | None:
     Raises:
         CheckpointError: one direction only, or tensors that are missing, unknown or of the wrong size.
     """
+    if (path / "latest_net_G.pth").is_file() and (path / "latest_net_F.pth").is_file():
+        folders = " and ".join(FOLDERS)
+        raise CheckpointError(f"{path} is of one direction: a model needs both, as {folders} in one folder")
     there = [name for name in FOLDERS if (path / name / "latest_net_G.pth").is_file()]
     if not there:
         return None

@@ -63,6 +63,8 @@ def network_files(path: Path) -> dict[str, Path] | None:
     """
     named = FILE.fullmatch(path.name)
     folder = path if path.is_dir() else path.parent
+    if any(folder.glob("*_net_F.pth")):  # another method's, of the same authors
+        return None
     epochs = {}
     for file in sorted(folder.glob("*_net_*.pth")):
         if match := FILE.fullmatch(file.name):
