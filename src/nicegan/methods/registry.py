@@ -11,8 +11,9 @@ from nicegan.methods.cut.config import CUT
 from nicegan.methods.cyclegan.config import CycleGAN
 from nicegan.methods.nicegan.config import NiceGAN
 from nicegan.methods.ugatit.config import UGATIT
+from nicegan.methods.unit.config import UNIT
 
-AnyMethod = Annotated[NiceGAN | CycleGAN | CUT | UGATIT, Field(discriminator="name")]
+AnyMethod = Annotated[NiceGAN | CycleGAN | CUT | UGATIT | UNIT, Field(discriminator="name")]
 
 METHODS: dict[str, type[MethodConfig]] = {
     kind.model_fields["name"].default: kind for kind in get_args(get_args(AnyMethod)[0])

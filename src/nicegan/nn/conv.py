@@ -237,7 +237,7 @@ class ReflectConv2d(nn.Conv2d):
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, *, bias: bool, stride: int = 1) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, bias=bias)
-        self.reach = kernel_size // 2
+        self.reach = (kernel_size - 1) // 2
         self.low: Tensor | None = None  # set by `cast_once`
         channels_last(self)
 

@@ -1,0 +1,1 @@
+"""UNIT (Liu et al., NeurIPS 2017): its configuration, networks and phases."""
