@@ -98,7 +98,7 @@ def facts(folder: RunFolder, config: RunConfig, metrics: Metrics) -> list[tuple[
         speed = logged[-1]["images_per_second"]
         per_step = 2 * config.batch_size * config.accumulate * processes
         minutes = per_step / speed / 60
-        whole = f"{minutes * steps_done(metrics):.0f} minutes for the {steps_done(metrics):,} steps so far"
+        whole = f"{minutes_so_far(logged, per_step):.0f} minutes for the {steps_done(metrics):,} steps so far"
         rows.append(("time", f"{speed:.1f} images/s: {1000 * minutes:.1f} minutes per 1,000 steps, {whole}"))
         if "memory_bytes" in logged[-1]:
             rows.append(("memory", f"{logged[-1]['memory_bytes'] / 2**30:.2f} GiB at the peak of the first process"))
@@ -107,6 +107,15 @@ def facts(folder: RunFolder, config: RunConfig, metrics: Metrics) -> list[tuple[
     if judged := verdict(metrics):
         rows.append(("verdict", judged))
     return [*rows, ("versions", origins[0].named_versions()), ("commit", origins[0].named_commit())]
+
+
+def minutes_so_far(logged: Metrics, images_per_step: int) -> float:
+    """Return the training time of all sessions, each at its own speed."""
+    before = [0.0, *(line["step"] for line in logged)]
+    return sum(
+        (line["step"] - step) * images_per_step / max(line["images_per_second"], 1e-9) / 60
+        for step, line in zip(before, logged, strict=False)
+    )
 
 
 def panels(metrics: Metrics) -> dict[str, list[str]]:
