@@ -34,18 +34,18 @@ class NoEffect(Resumable):
     """Marks a field on which a run's result does not depend: where it computes, how often it reports."""
 
 
-class Place:
+class MovablePath:
     """Marks a field that says where files are: they may have moved, but a run goes on with what they held."""
 
 
 class RunConfig(Frozen):
     """Everything that makes a training run what it is."""
 
-    data: Annotated[Folder | None, Place()] = None
+    data: Annotated[Folder | None, MovablePath()] = None
     """Folder that holds trainA, trainB, testA and testB: folders, lists (trainA.txt) or tar shards (trainA*.tar)."""
-    domain_a: Annotated[Location | None, Place()] = None
+    domain_a: Annotated[Location | None, MovablePath()] = None
     """Images of domain A, in place of a dataset folder: a folder, a list.txt, or tar shards, "a-{000..012}.tar"."""
-    domain_b: Annotated[Location | None, Place()] = None
+    domain_b: Annotated[Location | None, MovablePath()] = None
     """Images of domain B, in place of a dataset folder: a folder, a list.txt, or tar shards, "b-{000..012}.tar"."""
     skip_broken: Annotated[bool, Resumable()] = False
     """Train without the images that cannot be read, instead of refusing."""
@@ -93,7 +93,7 @@ class RunConfig(Frozen):
     """Steps between scores; the best-scored checkpoint is kept, and becomes the model."""
     score: Literal["auto", "wasserstein", "kernel", "frechet"] = "auto"
     """What makes a checkpoint the best; auto is the kernel distance where features are given, else wasserstein."""
-    features: Annotated[Features | None, Place()] = None
+    features: Annotated[Features | None, MovablePath()] = None
     """Feature network of the kernel and Frechet distance: inception (KID, FID), or a TorchScript file (KD, FD)."""
     patience: Annotated[int, Field(ge=0), Resumable()] = 0
     """Stop after this many scores in a row that are no better than the best; 0 never does."""
@@ -160,7 +160,7 @@ def _marked(kind: type) -> frozenset[str]:
 
 NO_EFFECT = _marked(NoEffect)
 RESUMABLE = _marked(Resumable)
-PLACES = _marked(Place)
+MOVABLE = _marked(MovablePath)
 
 
 def differences(old: Frozen, new: Frozen, prefix: str = "") -> dict[str, tuple[Any, Any]]:
@@ -174,11 +174,11 @@ def differences(old: Frozen, new: Frozen, prefix: str = "") -> dict[str, tuple[A
             found |= differences(before, after, "" if isinstance(before, MethodConfig) else f"{prefix}{name}.")
         elif name == "value_range" and "auto" in (before, after):
             continue  # auto is what the run's images say
-        elif before != after and not (name in PLACES and _is_same_place(str(before), str(after))):
+        elif before != after and not (name in MOVABLE and _is_same_path(str(before), str(after))):
             found[prefix + name] = (before, after)
     return found
 
 
-def _is_same_place(one: str, other: str) -> bool:
+def _is_same_path(one: str, other: str) -> bool:
     """Return whether two locations are the same: by another spelling, or through links."""
     return not is_url(one) and os.path.realpath(one) == os.path.realpath(other)

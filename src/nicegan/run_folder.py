@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from nicegan.config import first_mistake, whole_path
 from nicegan.errors import ConfigError, TrainingError
 from nicegan.files import write_atomically
-from nicegan.run_config import PLACES, RESUMABLE, RunConfig, differences
+from nicegan.run_config import MOVABLE, RESUMABLE, RunConfig, differences
 
 Metrics = list[dict[str, float]]
 FORMAT_VERSION = 2  # of config.json; 1 kept the settings of the one method at the top
@@ -85,7 +85,7 @@ class RunFolder:
 
     def _refuse_another_run(self, config: RunConfig) -> None:
         before = self.read_config()
-        free = RESUMABLE | (PLACES if self.may_move else frozenset())
+        free = RESUMABLE | (MOVABLE if self.may_move else frozenset())
         if before.batch_size * before.accumulate == config.batch_size * config.accumulate:
             free |= {"batch_size"}
         fixed = {name: values for name, values in differences(before, config).items() if name not in free}
@@ -93,7 +93,7 @@ class RunFolder:
             return
         rows = "\n".join(f"  {name}: {old} there, {new} asked for" for name, (old, new) in fixed.items())
         moved = f"; where its files have moved, say so with --resume {shlex.quote(str(self.root))}"
-        way_out = f"choose another --out{moved if fixed.keys() <= PLACES else ''}"
+        way_out = f"choose another --out{moved if fixed.keys() <= MOVABLE else ''}"
         raise ConfigError(f"{self.root} holds a run with another configuration; {way_out}\n{rows}")
 
     def claim(self, config: RunConfig, origin: dict[str, Any]) -> None:

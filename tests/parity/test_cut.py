@@ -55,7 +55,7 @@ def batch_of(golden: Golden, dtype: torch.dtype) -> Batch:
     return Batch(golden.expected["real_A"].to(dtype), golden.expected["real_B"].to(dtype))
 
 
-def places_of(golden: Golden) -> Noise:
+def indices_of(golden: Golden) -> Noise:
     one_way = [golden.expected[f"patch_ids/{call}_{layer}"] for call in ("nce", "nce_y") for layer in range(5)]
     return (*one_way, torch.ones(1)) * 2
 
@@ -72,13 +72,13 @@ def test_outputs_and_features_of_patches(golden: Golden, both: Path) -> None:
     method, batch = method_of(golden, both, torch.float32), batch_of(golden, torch.float32)
     model, discriminators = method.translation_model(), method.discriminators()
     a, b = method.domains
-    places = list(places_of(golden)[:5])
+    indices = list(indices_of(golden)[:5])
     with torch.no_grad():
         fake = model.translate(batch.a, "B")
         ours: dict[str, Tensor] = {"A2B": fake, "B2B": model.reconstruct(batch.b, "B")}
         ours |= {"D_fake": discriminators["B"](fake)["patch"], "D_real": discriminators["B"](batch.b)["patch"]}
         for kind, images in (("k", batch.a), ("q", fake)):
-            described = a.sampler(layers_of(a, b, images), places)  # pyright: ignore[reportCallIssue, reportArgumentType]
+            described = a.sampler(layers_of(a, b, images), indices)  # pyright: ignore[reportCallIssue, reportArgumentType]
             ours |= {f"feature_{kind}_{layer}": vectors.flatten(0, 1) for layer, vectors in enumerate(described)}
     expected = golden.group("eval/")
     assert set(expected) == set(ours)
@@ -89,7 +89,7 @@ def test_outputs_and_features_of_patches(golden: Golden, both: Path) -> None:
 def run_phase(method: Method, name: str, golden: Golden, batch: Batch) -> tuple[Terms, dict[str, Tensor]]:
     """A to B alone: the terms of a phase, and the gradients that it leaves anywhere, by our names."""
     (phase,) = (phase for phase in method.phases if phase.name == name)
-    noise = places_of(golden) if isinstance(phase, GeneratorPhase) else ()
+    noise = indices_of(golden) if isinstance(phase, GeneratorPhase) else ()
     terms = {term: value for term, value in phase(batch, noise).items() if term.startswith("B/")}
     total(terms).backward()
     return terms, gradients_of(method)

@@ -124,8 +124,8 @@ def say_passed_over(console: Console, dataset: Dataset) -> None:
     from nicegan.data.places import Files
 
     for source in dataset:
-        if isinstance(source, Files) and source.passed_over:
-            say(console, f"{source.named}: {source.passed_over}")
+        if isinstance(source, Files) and source.note:
+            say(console, source.note)
 
 
 def run_latents(given: LatentArguments) -> int:

@@ -29,6 +29,11 @@ class Files(NamedTuple):
     paths: list[Path]
     passed_over: str | None = None
 
+    @property
+    def note(self) -> str | None:
+        """What the folder holds besides, for people; None if nothing."""
+        return f"{self.named}: {self.passed_over}" if self.passed_over else None
+
 
 class Tars(NamedTuple):
     """Tar shards, by local path or URL, in the order in which they were named."""

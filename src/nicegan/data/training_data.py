@@ -78,7 +78,8 @@ class TrainingData:
         refuse_broken_shards([url for source in found if isinstance(source, Tars) for url in source.urls])
         sources = {**train, **{name: source for name, source in test.items() if source not in train.values()}}
         self.value_range, found_values = _resolved_range(config.value_range, list(sources.values()))
-        self.notes = [*_notes(sources), *found_values]
+        passed_over = [source.note for source in sources.values() if isinstance(source, Files) and source.note]
+        self.notes = [*passed_over, *found_values]
         stores = self._open_files(train, test, progress)
         self._refuse_broken(stores, sum(len(source.paths) for source in found if isinstance(source, Files)))
         self.sources = self._open_sources(found, stores, progress)
@@ -215,15 +216,6 @@ class TrainingData:
         for what, store in stores.items():
             if not store.names:
                 raise DataError(f"none of the {what} can be read\n{listing(store.broken)}")
-
-
-def _notes(sources: dict[str, ImageSource]) -> list[str]:
-    """Return a line for each source of which files are passed over."""
-    notes = []
-    for source in sources.values():
-        if isinstance(source, Files) and source.passed_over:
-            notes.append(f"{source.named}: {source.passed_over}")
-    return notes
 
 
 def _resolved_range(asked: str, sources: list[ImageSource]) -> tuple[str, list[str]]:

@@ -37,8 +37,7 @@ def read_test_images(data: Path, folder: Path) -> dict[str, ImageSet]:
 def _numbered(source: ImageSource, folder: Path) -> ImageSet:
     paths = unpacked(source, folder) if isinstance(source, Tars) else list(dict.fromkeys(source.paths))
     refuse_one(paths, source.named)
-    passed_over = None if isinstance(source, Tars) else source.passed_over
-    note = f"{source.named}: {passed_over}" if passed_over else None
+    note = None if isinstance(source, Tars) else source.note
     return ImageSet(source.named, source.named, paths, [f"{number:06d}" for number in range(len(paths))], note)
 
 

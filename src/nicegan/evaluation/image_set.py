@@ -31,9 +31,9 @@ class ImageSet(NamedTuple):
     def by_contents(self) -> tuple[ImageSet, int]:
         """Return these images in an order that follows from their bytes alone, and a number that does as well."""
         digests = {path: digest_of(path) for path in self.paths}
-        order = sorted(range(len(self.paths)), key=lambda place: digests[self.paths[place]])
-        total = zlib.crc32(b"".join(digests[self.paths[place]] for place in order))
-        paths, keys = [self.paths[place] for place in order], [self.keys[place] for place in order]
+        order = sorted(range(len(self.paths)), key=lambda index: digests[self.paths[index]])
+        total = zlib.crc32(b"".join(digests[self.paths[index]] for index in order))
+        paths, keys = [self.paths[index] for index in order], [self.keys[index] for index in order]
         return self._replace(paths=paths, keys=keys), total
 
     def partners(self, others: ImageSet) -> list[Path]:
@@ -42,8 +42,8 @@ class ImageSet(NamedTuple):
         Raises:
             DataError: one of ours has none, or several, or shares one.
         """
-        places = partners(self.keys, others.keys, self.source, others.source)
-        return [others.paths[place] for place in places]
+        indices = partners(self.keys, others.keys, self.source, others.source)
+        return [others.paths[index] for index in indices]
 
     def is_paired_with(self, others: ImageSet) -> bool:
         """Return whether each image of both sets has one partner in the other."""

@@ -26,7 +26,7 @@ READINGS: tuple[tuple[Reading, Reading], ...] = (  # how ours and theirs are rea
 
 
 def partners(ours: Sequence[str], theirs: Sequence[str], where: str, there: str) -> list[int]:
-    """Return the place in `theirs` of the image that belongs to each of `ours`.
+    """Return the index in `theirs` of the image that belongs to each of `ours`.
 
     Args:
         ours: paths inside a folder, or other names; no two alike.
@@ -39,18 +39,18 @@ def partners(ours: Sequence[str], theirs: Sequence[str], where: str, there: str)
     """
     found: dict[str, int] = {}
     for read_ours, read_theirs in READINGS:
-        places: dict[str, list[int]] = {}
-        for place, name in enumerate(theirs):
-            places.setdefault(read_theirs(name), []).append(place)
+        indices: dict[str, list[int]] = {}
+        for index, name in enumerate(theirs):
+            indices.setdefault(read_theirs(name), []).append(index)
         open_names = [name for name in ours if name not in found]
         readings = [read_ours(name) for name in open_names]
-        several = [n for n, reading in zip(open_names, readings, strict=True) if len(places.get(reading, ())) > 1]
+        several = [n for n, reading in zip(open_names, readings, strict=True) if len(indices.get(reading, ())) > 1]
         if several:
-            listed = ", ".join(f"{theirs[place]!r}" for place in places[read_ours(several[0])])
+            listed = ", ".join(f"{theirs[index]!r}" for index in indices[read_ours(several[0])])
             raise DataError(
                 f"{where}: {several[0]!r} could belong to {listed} in {there}: give them names of their own"
             )
-        found |= {n: places[reading][0] for n, reading in zip(open_names, readings, strict=True) if reading in places}
+        found |= {n: indices[reading][0] for n, reading in zip(open_names, readings, strict=True) if reading in indices}
     _refuse_lonely([name for name in ours if name not in found], len(ours), where, there)
     _refuse_shared(found, theirs, where, there)
     return [found[name] for name in ours]
@@ -64,9 +64,9 @@ def _refuse_lonely(lonely: list[str], count: int, where: str, there: str) -> Non
 
 def _refuse_shared(found: dict[str, int], theirs: Sequence[str], where: str, there: str) -> None:
     owners: dict[int, list[str]] = {}
-    for name, place in found.items():
-        owners.setdefault(place, []).append(name)
-    shared = [(names, place) for place, names in owners.items() if len(names) > 1]
+    for name, index in found.items():
+        owners.setdefault(index, []).append(name)
+    shared = [(names, index) for index, names in owners.items() if len(names) > 1]
     if shared:
         listed = "; ".join(f"{', '.join(map(repr, n))} to {theirs[p]!r}" for n, p in shared[:NUM_NAMED])
         raise DataError(f"several images in {where} belong to one in {there}: {listed}")

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nicegan.nn.norm import EPSILON, Affine, apply_affine, at_least_float32, instance_moments
+from nicegan.nn.norm import EPSILON, Affine, apply_affine, instance_moments, layer_moments
 
 
 class LayerNorm(nn.Module):
@@ -21,11 +21,6 @@ class LayerNorm(nn.Module):
         self.beta = nn.Parameter(torch.zeros(num_channels))
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        num_channels, num_pixels = x.shape[1], x[0, 0].numel()
-        means, variances = instance_moments(at_least_float32(x))
-        mean = means.mean(dim=1, keepdim=True)
-        within = (num_pixels - 1) * variances.sum(dim=1, keepdim=True)
-        between = num_pixels * (means - mean).square().sum(dim=1, keepdim=True)
-        deviation = ((within + between) / (num_channels * num_pixels - 1)).sqrt()
-        scale = self.gamma / (deviation + EPSILON)
+        mean, variance = layer_moments(instance_moments(x), x[0, 0].numel())
+        scale = self.gamma / (variance.sqrt() + EPSILON)
         return apply_affine(x, Affine(scale, self.beta - scale * mean), rectify=True)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nicegan.nn.norm import EPSILON, Affine, PerChannel, apply_affine, at_least_float32, instance_moments
+from nicegan.nn.norm import EPSILON, Affine, PerChannel, apply_affine, instance_moments, layer_moments
 
 ADAPTIVE_SHARE, LEARNED_SHARE = 0.9, 0.0  # of the instance, initially
 
@@ -21,12 +21,8 @@ def lin(
     x: Float[Tensor, "n c h w"], gamma: PerChannel, beta: PerChannel, rho: Float[Tensor, " c"], *, rectify: bool = False
 ) -> Float[Tensor, "n c h w"]:
     """Return the normalisation of x, then ReLU if `rectify`."""
-    num_channels, num_pixels = x.shape[1], x[0, 0].numel()
-    mean, variance = instance_moments(at_least_float32(x))
-    layer_mean = mean.mean(dim=1, keepdim=True)
-    within = (num_pixels - 1) * variance.sum(dim=1, keepdim=True)
-    between = num_pixels * (mean - layer_mean).square().sum(dim=1, keepdim=True)
-    layer_variance = (within + between) / (num_channels * num_pixels - 1)
+    mean, variance = moments = instance_moments(x)
+    layer_mean, layer_variance = layer_moments(moments, x[0, 0].numel())
     instance, layer = rho * (variance + EPSILON).rsqrt(), (1 - rho) * (layer_variance + EPSILON).rsqrt()
     shift = beta - gamma * (instance * mean + layer * layer_mean)
     return apply_affine(x, Affine(gamma * (instance + layer), shift), rectify=rectify)

@@ -55,17 +55,21 @@ def instance_moments(x: Float[Tensor, "n c h w"]) -> Moments:
     return Moments(mean, squares / max(x[0, 0].numel() - 1, 1))
 
 
+def layer_moments(moments: Moments, num_pixels: int) -> Moments:
+    """Return mean and unbiased variance of each image, (n, 1), from those of its channels of so many pixels."""
+    mean, variance = moments
+    layer_mean = mean.mean(dim=1, keepdim=True)
+    within = (num_pixels - 1) * variance.sum(dim=1, keepdim=True)
+    between = num_pixels * (mean - layer_mean).square().sum(dim=1, keepdim=True)
+    return Moments(layer_mean, (within + between) / (mean.shape[1] * num_pixels - 1))
+
+
 def mixed_affine(
     moments: Moments, gamma: PerChannel, beta: PerChannel, mix: Float[Tensor, "c 2"], num_pixels: int
 ) -> Affine:
     """Return the normalisation as one affine map per image and channel; `mix` holds the logits (instance, layer)."""
     mean, variance = moments
-    num_channels = mean.shape[1]
-    layer_mean = mean.mean(dim=1, keepdim=True)
-    within = (num_pixels - 1) * variance.sum(dim=1, keepdim=True)
-    between = num_pixels * (mean - layer_mean).square().sum(dim=1, keepdim=True)
-    layer_variance = (within + between) / (num_channels * num_pixels - 1)
-
+    layer_mean, layer_variance = layer_moments(moments, num_pixels)
     p_instance, p_layer = mix.softmax(dim=1).unbind(dim=1)
     instance = p_instance * (variance + EPSILON).rsqrt()
     layer = p_layer * (layer_variance + EPSILON).rsqrt()

@@ -13,7 +13,7 @@ from nicegan.report.html import figure, page, paragraph, section, table, text
 from nicegan.report.origin import best_in_words, read_origins
 from nicegan.run_config import RunConfig
 from nicegan.run_folder import Metrics, RunFolder
-from nicegan.verdict import verdict
+from nicegan.score_summary import score_summary
 
 REPORT_FILE = "report.html"
 FEW_POINTS = 30  # fewer are plotted as they are, more are smoothed
@@ -104,8 +104,8 @@ def facts(folder: RunFolder, config: RunConfig, metrics: Metrics) -> list[tuple[
             rows.append(("memory", f"{logged[-1]['memory_bytes'] / 2**30:.2f} GiB at the peak of the first process"))
     if best := best_in_words(folder.best):
         rows.append(("best checkpoint", best))
-    if judged := verdict(metrics):
-        rows.append(("verdict", judged))
+    if summary := score_summary(metrics):
+        rows.append(("score", summary))
     return [*rows, ("versions", origins[0].named_versions()), ("commit", origins[0].named_commit())]
 
 

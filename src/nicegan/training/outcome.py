@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
+from nicegan.score_summary import score_summary
 from nicegan.training.state import TrainingState
-from nicegan.verdict import verdict
 
 
 class Outcome(NamedTuple):
@@ -41,7 +41,7 @@ def last_words(
         signal_number: of the signal that stopped it; 0 for none.
     """
     if state.best:
-        yield f"best: step {state.best.step}, {verdict(folder.read_metrics(), score)}"
+        yield f"best: step {state.best.step}, {score_summary(folder.read_metrics(), score)}"
     if state.step >= config.steps:
         return
     command = f"nicegan train --resume {shlex.quote(str(folder.root))}"

@@ -87,7 +87,7 @@ class Generator(nn.Module):
 
 
 class PatchSampler(nn.Module):
-    """Layers at some places -> unit vectors that describe the patches there: two linear layers for each layer."""
+    """Layers at some indices -> unit vectors that describe the patches there: two linear layers for each layer."""
 
     def __init__(self, base_channels: int, num_features: int) -> None:
         super().__init__()
@@ -97,11 +97,11 @@ class PatchSampler(nn.Module):
             for width in widths
         )
 
-    def forward(self, layers: Layers, places: list[Int[Tensor, " patches"]]) -> list[Float[Tensor, "n patches d"]]:
-        """Return (n, patches, d) for each layer; places count the pixels of a layer row by row."""
+    def forward(self, layers: Layers, indices: list[Int[Tensor, " patches"]]) -> list[Float[Tensor, "n patches d"]]:
+        """Return (n, patches, d) for each layer; indices count the pixels of a layer row by row."""
         described = []
-        for mlp, layer, place in zip(self.mlps, layers, places, strict=True):
-            vectors = mlp(layer.permute(0, 2, 3, 1).flatten(1, 2)[:, place])
+        for mlp, layer, index in zip(self.mlps, layers, indices, strict=True):
+            vectors = mlp(layer.permute(0, 2, 3, 1).flatten(1, 2)[:, index])
             described.append(vectors / (vectors.norm(dim=-1, keepdim=True) + NORM_FLOOR))
         return described
 

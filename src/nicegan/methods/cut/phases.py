@@ -28,7 +28,7 @@ class Losses(NamedTuple):
     flip_equivariance: bool
 
 
-class Places(NamedTuple):
+class PatchIndices(NamedTuple):
     """Which patches of each layer are compared, of a source and of an example; and whether the source is mirrored."""
 
     of_image: list[Tensor]
@@ -74,7 +74,7 @@ class GeneratorPhase(Phase):
         self.losses = losses
 
     def noise(self, batch: Batch, rng: torch.Generator) -> Noise:
-        """Return, for each direction, the places of the patches in each layer, twice, and one uniform number."""
+        """Return, for each direction, the indices of the patches in each layer, twice, and one uniform number."""
         random: list[Tensor] = []
         for image in batch:
             for num_pixels in 2 * layer_sizes((image.shape[2], image.shape[3])):
@@ -84,19 +84,21 @@ class GeneratorPhase(Phase):
 
     def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
         a, b = self.domains
-        of_a, of_b = (self.places(half) for half in (noise[: len(noise) // 2], noise[len(noise) // 2 :]))
+        of_a, of_b = (self.indices(half) for half in (noise[: len(noise) // 2], noise[len(noise) // 2 :]))
         one_way = self.mirrored_way if self.losses.flip_equivariance else self.one_way
         with frozen(self.frozen_parameters):  # both discriminators
             return both_ways(
                 lambda: one_way(a, b, batch.a, batch.b, of_a), lambda: one_way(b, a, batch.b, batch.a, of_b)
             )
 
-    def places(self, random: Noise) -> Places:
+    def indices(self, random: Noise) -> PatchIndices:
         """Return one direction's random numbers by what they are for."""
-        *places, uniform = random
-        return Places(list(places[:NUM_LAYERS]), list(places[NUM_LAYERS:]), uniform < 1 / 2)
+        *indices, uniform = random
+        return PatchIndices(list(indices[:NUM_LAYERS]), list(indices[NUM_LAYERS:]), uniform < 1 / 2)
 
-    def one_way(self, source: CUTDomain, target: CUTDomain, image: Image, example: Image, places: Places) -> Terms:
+    def one_way(
+        self, source: CUTDomain, target: CUTDomain, image: Image, example: Image, indices: PatchIndices
+    ) -> Terms:
         """One direction: mean (D_B(G(a)) - 1)^2, patches of G(a) near theirs in a, and the same for G(b) and b."""
         made, keys = translated(source, target, torch.cat([image, example]))
         fake, _ = made.chunk(2)
@@ -105,32 +107,34 @@ class GeneratorPhase(Phase):
         return {
             f"{target.name}/patch": self.look_real(target, fake),
             f"{target.name}/contrastive": self.losses.contrastive
-            * self.contrast(source, of_fake, of_image, places.of_image),
+            * self.contrast(source, of_fake, of_image, indices.of_image),
             f"{target.name}/identity": self.losses.identity
-            * self.contrast(source, of_same, of_example, places.of_example),
+            * self.contrast(source, of_same, of_example, indices.of_example),
         }
 
-    def mirrored_way(self, source: CUTDomain, target: CUTDomain, image: Image, example: Image, places: Places) -> Terms:
+    def mirrored_way(
+        self, source: CUTDomain, target: CUTDomain, image: Image, example: Image, indices: PatchIndices
+    ) -> Terms:
         """One direction of FastCUT: half of the sources are mirrored, and no example is translated."""
-        fake = target.generator(source.encoder(mirrored(image, places.is_mirrored)))
-        queries = [mirrored(layer, places.is_mirrored) for layer in layers_of(source, target, fake)]
+        fake = target.generator(source.encoder(mirrored(image, indices.is_mirrored)))
+        queries = [mirrored(layer, indices.is_mirrored) for layer in layers_of(source, target, fake)]
         with torch.no_grad():
             keys = layers_of(source, target, image)
         return {
             f"{target.name}/patch": self.look_real(target, fake),
             f"{target.name}/contrastive": self.losses.contrastive
-            * self.contrast(source, queries, keys, places.of_image),
+            * self.contrast(source, queries, keys, indices.of_image),
         }
 
     def look_real(self, target: CUTDomain, fake: Image) -> Scalar:
         """Return the weighted mean (D(fake) - 1)^2."""
         return self.losses.adversarial * lsgan.toward_real(target.discriminator(fake)["patch"])
 
-    def contrast(self, source: CUTDomain, queries: Layers, keys: Layers, places: list[Tensor]) -> Scalar:
+    def contrast(self, source: CUTDomain, queries: Layers, keys: Layers, indices: list[Tensor]) -> Scalar:
         """Return the mean over layers of how badly patches of `queries` find their own among those of `keys`."""
         with torch.no_grad():
-            wanted = source.sampler(keys, places)
-        found = source.sampler(queries, places)
+            wanted = source.sampler(keys, indices)
+        found = source.sampler(queries, indices)
         temperature = self.losses.temperature
         each = [patch_nce(query, key, temperature) for query, key in zip(found, wanted, strict=True)]
         return torch.stack(each).mean()

@@ -10,7 +10,7 @@ RECENT = 0.25  # of the scores: a best one among them means that the run still i
 FEWEST = 3  # scores that a trend takes
 
 
-def verdict(metrics: Sequence[dict[str, float]], words: str = "score") -> str | None:
+def score_summary(metrics: Sequence[dict[str, float]], words: str = "score") -> str | None:
     """Return the sentence; None before the first score.
 
     Args:
@@ -27,8 +27,8 @@ def verdict(metrics: Sequence[dict[str, float]], words: str = "score") -> str | 
     best = min(values)
     against = "" if untranslated is None else f" against {untranslated:.3g} for no translation"
     worse = untranslated is not None and best >= untranslated
-    judged = ": no better than leaving the images as they are" if worse else ""
-    return f"{words} {best:.3g}{against}{judged}{_trend(values, int(lines[values.index(best)]['step']))}"
+    comparison = ": no better than leaving the images as they are" if worse else ""
+    return f"{words} {best:.3g}{against}{comparison}{_trend(values, int(lines[values.index(best)]['step']))}"
 
 
 def _trend(values: list[float], best_step: int) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nicegan.verdict import verdict
+from nicegan.score_summary import score_summary
 
 
 def lines(*values: float, untranslated: float = 2.0) -> list[dict[str, float]]:
@@ -21,10 +21,10 @@ CASES: list[tuple[tuple[float, ...], str]] = [
 
 @pytest.mark.parametrize(("values", "said"), CASES)
 def test_the_sentence(values: tuple[float, ...], said: str) -> None:
-    assert verdict(lines(*values), "KD") == said
+    assert score_summary(lines(*values), "KD") == said
 
 
 def test_nothing_is_said_before_the_first_score_and_another_score_begins_anew() -> None:
-    assert verdict([{"step": 1.0, "generator/A/cycle": 2.0}]) is None
+    assert score_summary([{"step": 1.0, "generator/A/cycle": 2.0}]) is None
     other = [{"step": 50.0, "score/sliced_wasserstein": 0.5, "score/no_translation": 9.0}]
-    assert verdict([*other, *lines(1.9)], "KD") == "KD 1.9 against 2 for no translation"
+    assert score_summary([*other, *lines(1.9)], "KD") == "KD 1.9 against 2 for no translation"
