@@ -4,7 +4,9 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image as PILImage
 from rich.console import Console
 from tests.feature_networks import write_network
 
@@ -69,6 +71,18 @@ def test_a_comparison_is_resumed_extended_and_survives_a_recipe_that_fails(
         compare(entries, out, steps=3)
     with pytest.raises(ConfigError, match=r"seed 1: there and not asked for"):
         compare(entries, out)
+
+
+def test_a_sheet_shows_deep_sources_in_the_range_that_the_run_read_them_in(
+    entries: list[Entry], dataset: Path, tmp_path: Path
+) -> None:
+    for path in sorted(dataset.rglob("*.png")):
+        bright = np.tile(np.linspace(2048, 4095, 80), (72, 1)).astype(np.uint16)  # 12 of 16 bits: full range is black
+        PILImage.fromarray(bright).save(path)
+    compare(entries[:1], tmp_path / "comparison")
+    sheet = np.asarray(PILImage.open(tmp_path / "comparison" / "sheet-A2B.png"))
+    sources = sheet[-96 - 4 : -4, 4 : 96 + 4]
+    assert sources.mean() > 170, "the last tile of the first column"
 
 
 def test_a_budget_of_time_becomes_steps_by_the_measured_time_of_a_step(entries: list[Entry], tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ from PIL import Image as PILImage
 
 from nicegan.comparison.outputs import Direction, output_names
 from nicegan.comparison.table import ComparisonTable
+from nicegan.config import Levels, levels_of
 from nicegan.data.cache import open_images
 from nicegan.data.folders import evenly_chosen
 from nicegan.data.places import Files, find_split
+from nicegan.model_file import MODEL_FILE, read_spec
 from nicegan.sheets import Group, Tiles, plot_sheet
 
 NUM_IMAGES = 6  # rows of a sheet
@@ -31,7 +33,9 @@ def sheet(table: ComparisonTable, way: Direction, out: Path) -> bytes | None:
         folder = out / "outputs" / way.folder / row.name / f"seed-{min(row.scores)}"
         chosen = evenly_chosen(sorted(folder.rglob("*.png")), NUM_IMAGES)
         columns[row.name] = _tiles(chosen, size)
-    sources = _sources(Path(str(rows[0].config.data)), way, chosen, size)
+    run = out / "runs" / rows[0].name / f"seed-{min(rows[0].scores)}"
+    levels = levels_of(read_spec(run / MODEL_FILE).value_range)
+    sources = _sources(Path(str(rows[0].config.data)), way, chosen, size, levels)
     groups = [*([Group("", {f"source ({way.source})": sources})] if sources is not None else []), Group("", columns)]
     buffer = io.BytesIO()
     plot_sheet(groups).save(buffer, format="PNG")
@@ -44,11 +48,11 @@ def _tiles(paths: list[Path], size: tuple[int, int]) -> Tiles:
     return torch.from_numpy(np.stack(images))
 
 
-def _sources(data: Path, way: Direction, fakes: list[Path], size: tuple[int, int]) -> Tiles | None:
+def _sources(data: Path, way: Direction, fakes: list[Path], size: tuple[int, int], levels: Levels) -> Tiles | None:
     """Return the images that these fakes were made of, by their names; None for images in tar shards."""
     found = find_split(data, f"test{way.source}")
     if not isinstance(found, Files):
         return None
     paths = list(dict.fromkeys(found.paths))
     by_name = dict(zip(output_names(paths), paths, strict=True))
-    return torch.from_numpy(open_images([by_name[fake.stem] for fake in fakes], size).pixels.copy())
+    return torch.from_numpy(open_images([by_name[fake.stem] for fake in fakes], size, levels=levels).pixels.copy())
