@@ -7,12 +7,19 @@ from typing import Any
 from rich.table import Table
 
 Row = dict[str, Any]
+WORDS = {
+    "step": "x faster: than the reference. x floor: times the seconds that the step's arithmetic would take at the "
+    "speed of its largest convolution. saved: activations saved for the backward pass. peak: most memory allocated on "
+    "the GPU, or held by the process on a CPU; for a bare convolution its speed instead.",
+    "translation": "x faster: than the reference.",
+    "data": "x a step's: times as many images as the training step takes in the same time.",
+}
 
 
 def tables(results: dict[str, Any]) -> list[Table]:
     """Return one table for each part that was measured."""
     shown = {
-        "step": ("training step", _step_row, ("seconds (range)", "x faster", "x floor", "kept MiB", "peak GiB")),
+        "step": ("training step", _step_row, ("seconds (range)", "x faster", "x floor", "saved MiB", "peak GiB")),
         "translation": ("translation", _speed_row, ("seconds (range)", "images/s", "x faster")),
         "data": ("training images from the cache", _data_row, ("seconds (range)", "images/s", "x a step's")),
         "start-up": ("start-up", lambda row: (_seconds(row),), ("seconds (range)",)),
@@ -22,7 +29,8 @@ def tables(results: dict[str, Any]) -> list[Table]:
         if part not in results:
             continue
         rows = dict(results[part])
-        table = Table(title=f"{title}: {rows.pop('settings')}", title_justify="left")
+        heading = f"{title}: {rows.pop('settings')}"
+        table = Table(title=heading, title_justify="left", caption=WORDS.get(part), caption_justify="left")
         table.add_column("", no_wrap=True)
         for name in names:
             table.add_column(name, justify="right", overflow="fold")

@@ -76,6 +76,7 @@ def test_translation_and_data_are_measured_and_shown(capsys: pytest.CaptureFixtu
     shown = capsys.readouterr().out
     assert "nicegan bfloat16" in shown
     assert "images/s" in shown
+    assert all(f"{name}: " in " ".join(shown.split()) for name in ("x faster", "x a step's")), "columns are explained"
 
 
 def test_the_command_writes_json_and_works_without_a_reference(

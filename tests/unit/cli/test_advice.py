@@ -1,69 +1,59 @@
-"""What the command line answers to slips, and how its help reads."""
+"""Every flag and every command that the product's own words name is one that it has."""
 
-import os
-import sys
-from contextlib import suppress
-from importlib import util
+import ast
+import re
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-import pytest
+from pydantic import BaseModel
 
-from nicegan import cli, extras
-from nicegan.cli import train
-from nicegan.errors import ConfigError
-from nicegan.recipes import recipe
+from nicegan import cli
+from nicegan.methods.registry import METHODS
+from nicegan.run_config import RunConfig
 
-
-def test_a_mistyped_command_option_and_recipe_are_answered_with_the_right_one(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert cli.run(["trian"]) == 2
-    assert "did you mean train?" in capsys.readouterr().err
-    with pytest.raises(ConfigError, match="there is no option --stepz: did you mean --steps?"):
-        train.read_arguments(["photos", "--stepz", "3"])
-    with pytest.raises(ConfigError, match="--network.block: did you mean --network.blocks?"):
-        train.read_arguments(["photos", "--network.block", "3"])
-    with pytest.raises(ConfigError, match="did you mean nicegan-tiny?"):
-        recipe("nicegan-tny")
+SOURCE = Path(cli.__file__).parents[1]
+FLAG = re.compile(r"(?<![\w-])--([a-z][\w.-]*)")
+COMMAND = re.compile(r"\bnicegan ([a-z]+) (?=[-A-Z{]|runs/|photos)")
+OF_OTHERS = {"abbrev", "always", "dirty", "exclude", "max-restarts", "standalone"}  # git's and torchrun's
+ALWAYS = {"help", "version", "resume", "out", "recipe", "from"}  # read before the settings, or by every command
 
 
-@pytest.mark.parametrize("command", cli.COMMANDS)
-def test_help_speaks_of_no_none(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with suppress(SystemExit):
-        assert cli.run([command, "--help"]) == 0
-    text = capsys.readouterr().out
-    assert "usage: nicegan" in text
-    assert "None}" not in text
-    assert "default: None" not in text
-    assert max(map(len, text.splitlines())) <= int(os.environ.get("COLUMNS", "80"))
+def flags_of(settings: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield the names of the flags that these settings make, those of groups with the group's name."""
+    for name, field in settings.model_fields.items():
+        flag = prefix + name.replace("_", "-")
+        yield flag
+        yield from (found for part in field.metadata if isinstance(found := getattr(part, "name", None), str))
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from flags_of(field.annotation, f"{flag}.")
 
 
-def test_a_home_folder_after_an_equals_sign_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    seen: list[list[str]] = []
-    monkeypatch.setattr(train, "run", lambda arguments: seen.append(arguments) or 0)
-    cli.run(["train", "--out=~/runs/mine", "--data=a~b", "x=~"])
-    assert seen == [[f"--out={tmp_path}/runs/mine", "--data=a~b", "x=~"]]
+def known_flags() -> set[str]:
+    modules: list[Any] = [import_module(path) for path, _ in cli.COMMANDS.values()]
+    settings = [kind for module in modules for kind in vars(module).values() if isinstance(kind, type)]
+    kinds = [RunConfig, *METHODS.values(), *(kind for kind in settings if issubclass(kind, BaseModel))]
+    flags = {flag for kind in kinds for flag in flags_of(kind)}
+    return flags | {f"no-{flag}" for flag in flags} | ALWAYS | OF_OTHERS
 
 
-def test_what_only_training_needs_is_named_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "sklearn" else util.find_spec(name))
-    with pytest.raises(ConfigError, match=r"analyze needs scikit-learn: pip install 'nicegan\[train\]'"):
-        cli.run(["analyze", "latents", "runs/mine"])
+def words_of_the_product(pattern: re.Pattern[str]) -> dict[str, str]:
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found |= {name.rstrip("."): f"{path.name}:{node.lineno}" for name in pattern.findall(node.value)}
+    return found
 
 
-def test_translating_imports_nothing_of_the_extra() -> None:
-    """In a process of its own: this one has imported all of it."""
-    import subprocess
+def test_no_message_names_a_flag_that_does_not_exist() -> None:
+    named = words_of_the_product(FLAG)
+    assert len(named) > 40
+    assert {name: where for name, where in named.items() if name not in known_flags()} == {}
 
-    code = (
-        "import sys, importlib.abc\n"
-        "class Missing(importlib.abc.MetaPathFinder):\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.partition('.')[0] in ('matplotlib', 'tensorboard', 'sklearn'): raise ImportError(name)\n"
-        "sys.meta_path.insert(0, Missing())\n"
-        "import nicegan.cli.translate, nicegan.cli.import_, nicegan.cli.evaluate\n"
-        "import nicegan.inference.files, nicegan.inference.memory, nicegan.export.published\n"
-        "import nicegan.evaluation.evaluate, nicegan.evaluation.score_table\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+
+def test_no_message_names_a_command_that_does_not_exist() -> None:
+    named = words_of_the_product(COMMAND)
+    assert len(named) >= 8
+    assert {name: where for name, where in named.items() if name not in cli.COMMANDS} == {}
