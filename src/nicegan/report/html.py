@@ -25,7 +25,10 @@ img { max-width: 100%; height: auto; display: block } figure { margin: 12px 0 } 
 .wide img { min-width: 720px } td { overflow-wrap: anywhere }
 td:first-child { overflow-wrap: normal; min-width: 6.5em } td.number { white-space: nowrap }
 .panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 8px 20px }
-.panels figcaption { display: none } pre { overflow-x: auto; font-size: .85rem } summary { cursor: pointer }
+.panels figcaption { display: none } pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem }
+summary { cursor: pointer }
+@media (max-width: 600px) { th, td { padding-right: 8px; font-size: .85rem } td.number { white-space: normal }
+  td:first-child { min-width: 5em } }
 """
 
 
