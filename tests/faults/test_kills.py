@@ -3,6 +3,7 @@
 NICEGAN_KILLS says how often (`make test-faults`: 30), NICEGAN_KILL_SEED at which moments.
 """
 
+import io
 import json
 import os
 import random
@@ -16,11 +17,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from safetensors.torch import load_file
 from tests.end_to_end.test_runs import ONE_THREAD, TINY, assert_same_checkpoint, command, timeless
 
 from nicegan.checkpoint import pointed_at
+from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
+from nicegan.training.trainer import train
 
 NUM_KILLS = int(os.environ.get("NICEGAN_KILLS", "3"))
 SEED = int(os.environ.get("NICEGAN_KILL_SEED", "0"))
@@ -206,11 +210,11 @@ def test_a_second_signal_stops_at_once(dataset: Path, tmp_path: Path) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_pointers_survive_a_lost_latest(dataset: Path, tmp_path: Path) -> None:
+def test_pointers_survive_a_lost_latest(tiny_run: RunConfig, tmp_path: Path) -> None:
     """`latest` is lost with the checkpoint it named half gone: the newest whole one is used."""
     run = tmp_path / "run"
-    arguments = command("train", dataset, *TINY, "--steps", "2", "--out", run)
-    subprocess.run(arguments, env=ONE_THREAD, check=True)
+    config, said = tiny_run.model_copy(update={"steps": 2}), io.StringIO()
+    train(config, run, Console(quiet=True))
     (run / "latest").write_text(json.dumps({"checkpoint": "checkpoints/999999999"}))
-    again = subprocess.run(arguments, capture_output=True, text=True, env=ONE_THREAD, check=True)
-    assert "resuming at step 2" in again.stderr
+    train(config, run, Console(file=said, width=200))
+    assert "resuming at step 2" in said.getvalue()

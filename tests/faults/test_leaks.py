@@ -14,7 +14,7 @@ from nicegan.run_config import RunConfig
 from nicegan.training.trainer import train
 
 WARM_UP = 40
-STEPS = 2000 if "NICEGAN_THOROUGH" in os.environ else 300  # memory comes in pages: 4096 bytes in 30 steps
+STEPS = 2000 if "NICEGAN_THOROUGH" in os.environ else 160  # memory comes in pages: 4096 bytes in 16 steps
 LEAKY_STEPS = 20
 BATCH_BYTES = 2 * 3 * 48 * 48 * 4
 MAY_GROW = 1000  # bytes a step

@@ -90,11 +90,10 @@ def test_the_gradients_are_those_of_one_process_with_the_whole_batch(described: 
     alone = gradients(described, tmp_path / "alone", 1, 4, 1)
     assert {name.partition("/")[0] for name in alone} == {"discriminator", "generator"}
     assert max(gradient.abs().max() for gradient in alone.values()) > 1e-2
-    others = {
-        "two processes": gradients(described, tmp_path / "two", 2, 2, 1),
-        "accumulated": gradients(described, tmp_path / "accumulated", 1, 1, 4),
-        "both": gradients(described, tmp_path / "both", 2, 1, 2),
-    }
+    others = {"two processes, accumulated": gradients(described, tmp_path / "both", 2, 1, 2)}
+    if "NICEGAN_THOROUGH" in os.environ:
+        others["two processes"] = gradients(described, tmp_path / "two", 2, 2, 1)
+        others["accumulated"] = gradients(described, tmp_path / "accumulated", 1, 1, 4)
     for name, other in others.items():
         assert set(other) == set(alone)
         apart = max((other[key] - alone[key]).abs().max().item() for key in alone)
@@ -128,7 +127,7 @@ def test_two_processes_train_are_stopped_and_go_on_as_one(dataset: Path, tmp_pat
 
 def test_a_killed_worker_is_started_again_from_the_last_checkpoint(dataset: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    arguments = ["-m", "nicegan", "train", dataset, *TINY, "--batch-size", 1, "--steps", 30,
+    arguments = ["-m", "nicegan", "train", dataset, *TINY, "--batch-size", 1, "--steps", 12,
                  "--checkpoint-every", 3, "--out", run]  # fmt: skip
     process = subprocess.Popen(
         launch(2, *arguments, options=("--max-restarts", "2")), stderr=subprocess.PIPE, text=True, env=ONE_THREAD
@@ -141,8 +140,8 @@ def test_a_killed_worker_is_started_again_from_the_last_checkpoint(dataset: Path
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert "resuming at step" in err
-    assert json.loads((run / "latest").read_text())["step"] == 30
-    assert [line["step"] for line in timeless(run) if "learning_rate" in line] == list(range(1, 31))
+    assert json.loads((run / "latest").read_text())["step"] == 12
+    assert [line["step"] for line in timeless(run) if "learning_rate" in line] == list(range(1, 13))
 
 
 ATTEMPT = """
