@@ -141,8 +141,8 @@ def test_tensors_of_another_precision_are_read_in_the_networks_own(model: Path) 
 
 def test_a_model_of_another_method_is_not_taken_for_ours(model: Path) -> None:
     for place, name, message in (
-        (("method",), "munit", "of the method 'munit', which is not among nicegan"),
-        (("method", "name"), "munit", "of the method 'munit', which is not among nicegan"),
+        (("method",), "stargan", "of the method 'stargan', which is not among nicegan"),
+        (("method", "name"), "stargan", "of the method 'stargan', which is not among nicegan"),
         (("method", "name"), "cyclegan", r"model card that cannot be used \(network\."),
         (("method",), {"name": "cyclegan"}, "does not hold the tensors its header describes"),
     ):

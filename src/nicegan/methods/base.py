@@ -8,13 +8,14 @@ from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nicegan.shapes import OTHER, Batch, DomainName, Heat, Image, Latent, Logits, Scalar, Terms
 
 Noise = tuple[Tensor, ...]  # every random number that a phase uses, as tensors
 Fakes = dict[str, Tensor]  # by-products of an earlier phase of the same step, by names of the method's own
-Style = Any
+Style = Float[Tensor, "#n style"]  # one for each image, or one for all
 
 
 @contextmanager
@@ -126,15 +127,21 @@ class TranslationModel(nn.Module):
         """Return the latent of images of `domain`."""
         raise NotImplementedError
 
-    def decode(self, latent: Latent, domain: DomainName, style: Style = None) -> Image:
-        """Return images of `domain` for latents that were encoded for it."""
+    def decode(self, latent: Latent, domain: DomainName, style: Style | None = None) -> Image:
+        """Return images of `domain` for latents that were encoded for it.
+
+        Args:
+            latent: what `encode` returned.
+            domain: of the images.
+            style: of a model with styles (`HasStyles`); None is the zero style, the mean of the random ones.
+        """
         raise NotImplementedError
 
     def reconstruct(self, image: Image, domain: DomainName) -> Image:
         """Return images of `domain` as the method makes them from themselves."""
         raise NotImplementedError
 
-    def translate(self, image: Image, to: DomainName, style: Style = None) -> Image:
+    def translate(self, image: Image, to: DomainName, style: Style | None = None) -> Image:
         """Return fakes of the domain `to` from images of the other domain."""
         return self.decode(self.encode(image, OTHER[to]), to, style)
 
@@ -154,11 +161,11 @@ class HasStyles(Protocol):
 
     style_features: int
 
-    def sample_styles(self, count: int, rng: torch.Generator) -> Tensor:
-        """Return `count` random styles, (count, style_features)."""
+    def sample_styles(self, count: int, rng: torch.Generator) -> Style:
+        """Return `count` random styles, (count, style_features), drawn from `rng` on the CPU."""
         ...
 
-    def encode_style(self, image: Image, domain: DomainName) -> Tensor:
+    def encode_style(self, image: Image, domain: DomainName) -> Style:
         """Return the style of images of `domain`, (n, style_features)."""
         ...
 
@@ -189,7 +196,7 @@ class PairedModel(TranslationModel):
     def encode(self, image: Image, domain: DomainName) -> Latent:
         return self.path(domain).encoder(image)
 
-    def decode(self, latent: Latent, domain: DomainName, style: Style = None) -> Image:
+    def decode(self, latent: Latent, domain: DomainName, style: Style | None = None) -> Image:
         return self.path(domain).generator(latent)
 
     def reconstruct(self, image: Image, domain: DomainName) -> Image:
@@ -202,6 +209,40 @@ class HalvesModel(PairedModel):
     def reconstruct(self, image: Image, domain: DomainName) -> Image:
         """Return the identity mapping: images of `domain` through the network that makes such images."""
         return self.decode(self.encode(image, OTHER[domain]), domain)
+
+
+class StyledPath(TranslationPath):
+    """The parts of a domain with styles: its generator takes a latent and a style."""
+
+    def __init__(self, encoder: nn.Module, style_encoder: nn.Module, generator: nn.Module) -> None:
+        super().__init__(encoder, generator)
+        self.style_encoder = style_encoder
+
+
+class StyledModel(PairedModel):
+    """A PairedModel whose translations have a style: a random one, or that of an image (`HasStyles`)."""
+
+    def __init__(self, paths: Mapping[DomainName, StyledPath], style_features: int) -> None:
+        super().__init__(paths)
+        self.style_features = style_features
+
+    def decode(self, latent: Latent, domain: DomainName, style: Style | None = None) -> Image:
+        if style is None:
+            style = latent.new_zeros((1, self.style_features))
+        return self.path(domain).generator(latent, style.expand(len(latent), -1))
+
+    def reconstruct(self, image: Image, domain: DomainName) -> Image:
+        """Return images of `domain` from their own latents and styles."""
+        return self.decode(self.encode(image, domain), domain, self.encode_style(image, domain))
+
+    def sample_styles(self, count: int, rng: torch.Generator) -> Style:
+        """Return standard normal numbers."""
+        return torch.randn((count, self.style_features), generator=rng)
+
+    def encode_style(self, image: Image, domain: DomainName) -> Style:
+        path = self.path(domain)
+        assert isinstance(path, StyledPath)
+        return path.style_encoder(image)
 
 
 class Method(nn.Module):

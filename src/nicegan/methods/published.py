@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from nicegan.errors import CheckpointError
 
 DAMAGED = (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, AssertionError, OSError)
 PROFILER_BUFFERS = ("total_ops", "total_params")
+UNUSED_STATISTICS = ("running_mean", "running_var")  # of norms that normalise each image by its own
 
 
 class Published(NamedTuple):
@@ -89,3 +91,47 @@ def fitted(where: str, found: dict[str, Tensor], module: nn.Module) -> dict[str,
         if tensor.numel() != expected[name].numel():
             raise CheckpointError(f"{where}/{name} has {tuple(tensor.shape)}, not what its width implies")
     return {name: tensor.reshape(expected[name].shape) for name, tensor in found.items()}
+
+
+def fitted_networks(path: Path, found: dict[str, Tensor], method: nn.Module) -> dict[str, Tensor]:
+    """Return `fitted` for each network that tensors were found of ("A.encoder", "A.generator" ...), in one state."""
+    state: dict[str, Tensor] = {}
+    for network in dict.fromkeys(".".join(name.split(".")[:2]) for name in found):
+        own = {name.removeprefix(f"{network}."): found[name] for name in found if name.startswith(f"{network}.")}
+        fit = fitted(f"{path}: {network}", own, method.get_submodule(network))
+        state |= {f"{network}.{name}": tensor for name, tensor in fit.items()}
+    return state
+
+
+Parts = dict[tuple[str, str], dict[str, Tensor]]
+
+
+def read_gen_and_dis(path: Path, mark: str) -> Parts | None:
+    """Return the tensors of `gen_00000001.pt`, and of `dis_00000001.pt` if it is there, by ("gen", "a") ...
+
+    Args:
+        path: a folder, whose newest files are read, or the file of generators.
+        mark: a tensor that tells the method.
+
+    Returns:
+        None for other files, and for those of generators without the tensor `mark`.
+    """
+    generator_file = re.compile(r"gen_\d+\.pt")
+    files = sorted(path.glob("gen_*.pt")) if path.is_dir() else [path]
+    files = [file for file in files if generator_file.fullmatch(file.name)]
+    if not files:
+        return None
+    generators = read_checkpoint(files[-1])
+    if not all(mark in (generators.get(domain) or {}) for domain in "ab"):
+        return None
+    file = files[-1].with_name(files[-1].name.replace("gen_", "dis_"))
+    contents = {"gen": generators, "dis": read_checkpoint(file) if file.is_file() else {}}
+    return {
+        (part, domain): {
+            name: tensor
+            for name, tensor in plain_tensors(f"{path}: {part} {domain}", content.get(domain, {})).items()
+            if not name.endswith(UNUSED_STATISTICS)
+        }
+        for part, content in contents.items()
+        for domain in "ab"
+    }

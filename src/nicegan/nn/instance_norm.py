@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from nicegan.nn import kernels
 from nicegan.nn.conv import Recompute, with_recompute
-from nicegan.nn.norm import EPSILON, Affine, apply_affine, at_least_float32, instance_moments, normalise_on_gpu
+from nicegan.nn.norm import EPSILON, Affine, PerChannel, apply_affine, at_least_float32, instance_moments, normalise
 
 SURE = 50.0  # a logit whose softmax against its opposite is exactly 1 in float32
 
@@ -47,18 +47,20 @@ class _Normalise(torch.autograd.Function):
         return grad_x.to(kept.dtype), None, None
 
 
-def _on_gpu(x: Tensor, *, rectify: bool) -> Tensor:
-    """Compute the mixed normalisation that has no share of the layer, by its kernels.
+def adaptive_instance_norm(
+    x: Float[Tensor, "n c h w"], scale: PerChannel, shift: PerChannel, *, rectify: bool
+) -> Float[Tensor, "n c h w"]:
+    """Return scale * (x - m) / sqrt(v + eps) + shift, then ReLU if `rectify`.
 
-    Theirs is the unbiased variance v' = v P / (P - 1), so 1 / sqrt(v + eps) = sqrt(P / (P - 1)) / sqrt(v' + eps'),
-    with eps' = eps P / (P - 1).
+    It is the mixed normalisation with no share of the layer. The unbiased variance there is v' = v P / (P - 1) for P
+    pixels, so 1 / sqrt(v + eps) = sqrt(P / (P - 1)) / sqrt(v' + eps'), with eps' = eps P / (P - 1).
     """
-    (n, c), num_pixels = x.shape[:2], x.shape[2] * x.shape[3]
+    num_pixels = x.shape[2] * x.shape[3]
     unbiased = num_pixels / (num_pixels - 1)
-    gamma, beta = (x.new_full((c,), value, dtype=torch.float32).expand(n, c) for value in (math.sqrt(unbiased), 0))
-    mix = x.new_full((c, 2), SURE, dtype=torch.float32)
+    mix = scale.new_full((x.shape[1], 2), SURE)
     mix[:, 1] = -SURE
-    return normalise_on_gpu(x, gamma, beta, mix, rectify=rectify, epsilon=EPSILON * unbiased)
+    gamma = scale * math.sqrt(unbiased)
+    return normalise(x, gamma, shift, mix, rectify=rectify, epsilon=EPSILON * unbiased)
 
 
 class InstanceNorm(nn.Module):
@@ -71,7 +73,8 @@ class InstanceNorm(nn.Module):
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         num_pixels = x.shape[2] * x.shape[3]
         if kernels.usable(x) and num_pixels > 1:
-            return _on_gpu(x, rectify=self.rectify)
+            scale, shift = (x.new_full((1, 1), value, dtype=torch.float32).expand(x.shape[:2]) for value in (1, 0))
+            return adaptive_instance_norm(x, scale, shift, rectify=self.rectify)
         with torch.no_grad():
             mean, variance = instance_moments(x)
             scale = (variance * ((num_pixels - 1) / num_pixels) + EPSILON).rsqrt()

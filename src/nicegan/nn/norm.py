@@ -64,15 +64,21 @@ def layer_moments(moments: Moments, num_pixels: int) -> Moments:
     return Moments(layer_mean, (within + between) / (mean.shape[1] * num_pixels - 1))
 
 
-def mixed_affine(
-    moments: Moments, gamma: PerChannel, beta: PerChannel, mix: Float[Tensor, "c 2"], num_pixels: int
+def mixed_affine(  # noqa: PLR0913
+    moments: Moments,
+    gamma: PerChannel,
+    beta: PerChannel,
+    mix: Float[Tensor, "c 2"],
+    num_pixels: int,
+    *,
+    epsilon: float = EPSILON,
 ) -> Affine:
     """Return the normalisation as one affine map per image and channel; `mix` holds the logits (instance, layer)."""
     mean, variance = moments
     layer_mean, layer_variance = layer_moments(moments, num_pixels)
     p_instance, p_layer = mix.softmax(dim=1).unbind(dim=1)
-    instance = p_instance * (variance + EPSILON).rsqrt()
-    layer = p_layer * (layer_variance + EPSILON).rsqrt()
+    instance = p_instance * (variance + epsilon).rsqrt()
+    layer = p_layer * (layer_variance + epsilon).rsqrt()
     return Affine(
         scale=gamma * (instance + layer),
         shift=beta - gamma * (instance * mean + layer * layer_mean),
@@ -99,9 +105,10 @@ class _Normalise(torch.autograd.Function):
         moments: Moments,
         affine: Affine,
         rectify: bool,  # noqa: FBT001
+        epsilon: float,
     ) -> Tensor:
         ctx.save_for_backward(x, gamma, beta, mix, *moments)
-        ctx.rectify = rectify
+        ctx.rectify, ctx.epsilon = rectify, epsilon
         return apply_affine(x, affine, rectify=rectify)
 
     @staticmethod
@@ -114,7 +121,7 @@ class _Normalise(torch.autograd.Function):
         num_pixels = x[0, 0].numel()
         gamma, beta, mix, mean, variance = inputs = [tensor.detach().requires_grad_() for tensor in saved]
         with torch.enable_grad():
-            affine = mixed_affine(Moments(mean, variance), gamma, beta, mix, num_pixels)
+            affine = mixed_affine(Moments(mean, variance), gamma, beta, mix, num_pixels, epsilon=ctx.epsilon)
         if ctx.rectify:
             out = apply_affine(x, Affine(*affine), rectify=False)
             grad_out = torch.ops.aten.threshold_backward(grad_out, out, 0)
@@ -125,7 +132,7 @@ class _Normalise(torch.autograd.Function):
         offset = grad_mean / num_pixels - slope * mean
         direct, slope, offset = (number[..., None, None] for number in (affine.scale, slope, offset))
         grad_x = torch.addcmul(offset, x, slope).addcmul_(grad_out, direct).to(kept.dtype)
-        return grad_x, grad_gamma, grad_beta, grad_mix, None, None, None
+        return grad_x, grad_gamma, grad_beta, grad_mix, None, None, None, None
 
 
 class _NormaliseOnGPU(torch.autograd.Function):
@@ -178,23 +185,24 @@ def normalise_on_gpu(  # noqa: PLR0913
     return with_recompute(out, again)
 
 
-def normalise(
+def normalise(  # noqa: PLR0913
     x: Float[Tensor, "n c h w"],
     gamma: PerChannel,
     beta: PerChannel,
     mix: Float[Tensor, "c 2"],
     *,
     rectify: bool = False,
+    epsilon: float = EPSILON,
 ) -> Float[Tensor, "n c h w"]:
     """Mixed normalisation of x with given gamma and beta, then ReLU if `rectify`."""
     if kernels.usable(x):
-        return normalise_on_gpu(x, gamma, beta, mix, rectify=rectify)
+        return normalise_on_gpu(x, gamma, beta, mix, rectify=rectify, epsilon=epsilon)
     with torch.no_grad():
         moments = instance_moments(x)
-        affine = mixed_affine(moments, gamma, beta, mix, x[0, 0].numel())
+        affine = mixed_affine(moments, gamma, beta, mix, x[0, 0].numel(), epsilon=epsilon)
     if not torch.is_grad_enabled():
         return apply_affine(x, affine, rectify=rectify)
-    out = _Normalise.apply(x, gamma, beta, mix, moments, affine, rectify)
+    out = _Normalise.apply(x, gamma, beta, mix, moments, affine, rectify, epsilon)
     again = Recompute(
         lambda kept, *numbers: apply_affine(kept, Affine(*numbers), rectify=rectify), (x.detach(), *affine)
     )

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nicegan.nn.instance_norm import InstanceNorm
+from nicegan.nn.instance_norm import InstanceNorm, adaptive_instance_norm
 
 
 @pytest.mark.parametrize("rectify", [False, True])
@@ -40,3 +40,17 @@ def test_only_the_input_is_kept_and_channels_stay_last() -> None:
         out = InstanceNorm(rectify=True)(x)
     assert [tensor.data_ptr() for tensor in kept if tensor.shape == x.shape] == [x.data_ptr()]
     assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("rectify", [False, True])
+def test_the_adaptive_form_equals_torchs_norm_scaled_and_shifted(rectify: bool) -> None:
+    x = (torch.randn(2, 3, 6, 5, dtype=torch.float64) * 1e-2 + 1).requires_grad_()  # small enough for eps to matter
+    scale, shift = (torch.randn(2, 3, dtype=torch.float64).requires_grad_() for _ in "ab")
+    expected = F.instance_norm(x) * scale[..., None, None] + shift[..., None, None]
+    expected = expected.relu() if rectify else expected
+    ours = adaptive_instance_norm(x, scale, shift, rectify=rectify)
+    torch.testing.assert_close(ours, expected)
+    weight = torch.randn_like(x)
+    mine = torch.autograd.grad((ours * weight).sum(), (x, scale, shift))
+    for gradient, wanted in zip(mine, torch.autograd.grad((expected * weight).sum(), (x, scale, shift)), strict=True):
+        torch.testing.assert_close(gradient, wanted)

@@ -59,8 +59,9 @@ def test_a_wrong_layer_variance_is_caught(monkeypatch: pytest.MonkeyPatch) -> No
     """Planted error: the layer's variance without the spread of the channels' means."""
     right = norm.mixed_affine
 
-    def wrong(moments: norm.Moments, *rest: object) -> norm.Affine:
-        return right(norm.Moments(moments.mean.mean(dim=1, keepdim=True).expand_as(moments.mean), moments[1]), *rest)  # pyright: ignore[reportArgumentType]
+    def wrong(moments: norm.Moments, *rest: object, epsilon: float) -> norm.Affine:
+        moments = norm.Moments(moments.mean.mean(dim=1, keepdim=True).expand_as(moments.mean), moments.variance)
+        return right(moments, *rest, epsilon=epsilon)  # pyright: ignore[reportArgumentType]
 
     tensors = inputs()
     monkeypatch.setattr(norm, "mixed_affine", wrong)

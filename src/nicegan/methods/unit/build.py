@@ -7,9 +7,10 @@ from torch import nn
 
 from nicegan.methods.base import Domain, Method, PairedModel, TranslationPath
 from nicegan.methods.unit.config import NUM_DOWNS, UNIT, UNITNetwork
-from nicegan.methods.unit.networks import Encoder, Generator
+from nicegan.methods.unit.networks import Generator
 from nicegan.methods.unit.phases import DiscriminatorPhase, GeneratorPhase, LossWeights
 from nicegan.nn import init
+from nicegan.nn.content_encoder import ContentEncoder
 from nicegan.nn.multi_scale import MultiScaleDiscriminator
 from nicegan.shapes import DomainName
 
@@ -21,7 +22,7 @@ class UNITDomain(Domain):
 
     def __init__(self, name: DomainName, config: UNITNetwork) -> None:
         super().__init__(name)
-        self.encoder = Encoder(config.base_channels, config.blocks)
+        self.encoder = ContentEncoder(config.base_channels, config.blocks)
         self.generator = Generator(config.base_channels, config.blocks)
         self.discriminator = MultiScaleDiscriminator(
             config.discriminator_channels, config.discriminator_layers, config.discriminator_scales
@@ -53,7 +54,7 @@ def build_translation_model(config: UNITNetwork) -> PairedModel:
 
     def path() -> TranslationPath:
         return TranslationPath(
-            Encoder(config.base_channels, config.blocks), Generator(config.base_channels, config.blocks)
+            ContentEncoder(config.base_channels, config.blocks), Generator(config.base_channels, config.blocks)
         )
 
     return PairedModel({name: path() for name in NAMES})

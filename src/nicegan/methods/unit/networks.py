@@ -1,4 +1,4 @@
-"""The networks of UNIT: an encoder and a generator for each domain, around one latent space."""
+"""The generator of UNIT; its encoder, the mean of a latent, is `nn/content_encoder.py`, and training adds noise."""
 
 from __future__ import annotations
 
@@ -6,27 +6,9 @@ import torch
 from torch import nn
 
 from nicegan.nn.conv import ReflectConv2d
-from nicegan.nn.instance_norm import InstanceNorm
 from nicegan.nn.layer_norm import LayerNorm
 from nicegan.nn.resnet import ResidualBlock
 from nicegan.shapes import Image, Latent
-
-
-class Encoder(nn.Module):
-    """image -> the mean of its latent; training adds noise to it."""
-
-    def __init__(self, base_channels: int, num_blocks: int) -> None:
-        super().__init__()
-        c = base_channels
-        self.layers = nn.Sequential(
-            ReflectConv2d(3, c, 7, bias=True), InstanceNorm(rectify=True),  # (n, c, h, w)
-            ReflectConv2d(c, 2 * c, 4, bias=True, stride=2), InstanceNorm(rectify=True),  # (n, 2c, h/2, w/2)
-            ReflectConv2d(2 * c, 4 * c, 4, bias=True, stride=2), InstanceNorm(rectify=True),  # (n, 4c, h/4, w/4)
-            *(ResidualBlock(4 * c) for _ in range(num_blocks)),
-        )  # fmt: skip
-
-    def forward(self, image: Image) -> Latent:
-        return self.layers(image.contiguous(memory_format=torch.channels_last))
 
 
 class Generator(nn.Module):

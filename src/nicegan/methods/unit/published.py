@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -12,10 +11,9 @@ from torch import Tensor
 
 from nicegan.config import first_mistake
 from nicegan.errors import CheckpointError
-from nicegan.methods.published import Published, fitted, plain_tensors, read_checkpoint
+from nicegan.methods.published import Published, fitted_networks, read_gen_and_dis
 from nicegan.methods.unit.config import UNIT, UNITNetwork
 
-FILE = re.compile(r"gen_(\d+)\.pt")
 ASSUMED_SIZE = (256, 256)  # the files do not tell
 DOMAINS = {"a": "A", "b": "B"}
 
@@ -27,30 +25,14 @@ def read_published(path: Path) -> Published | None:
     Raises:
         CheckpointError: such a checkpoint, with tensors missing, unknown or of the wrong size.
     """
-    files = sorted(file for file in path.glob("gen_*.pt") if FILE.fullmatch(file.name)) if path.is_dir() else [path]
-    if not files or not FILE.fullmatch(files[-1].name):
+    parts = read_gen_and_dis(path, "enc.model.0.conv.weight")
+    if parts is None:
         return None
-    generators = read_checkpoint(files[-1])
-    if not all("enc.model.0.conv.weight" in (generators.get(domain) or {}) for domain in DOMAINS):
-        return None
-    file = files[-1].with_name(files[-1].name.replace("gen_", "dis_"))
-    parts: dict[str, dict[Any, Any]] = {"gen": generators, "dis": read_checkpoint(file) if file.is_file() else {}}
-    found = {
-        renamed(part, domain, name): tensor
-        for part, content in parts.items()
-        for domain in DOMAINS
-        for name, tensor in plain_tensors(f"{path}: {part} {domain}", content.get(domain, {})).items()
-        if not name.endswith(("running_mean", "running_var"))
-    }
+    found = {renamed(*part, name): tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
     config = infer_config(path, found)
     with torch.device("meta"):
         method = config.build(ASSUMED_SIZE)
-    state: dict[str, Tensor] = {}
-    for network in dict.fromkeys(".".join(name.split(".")[:2]) for name in found):
-        own = {name.removeprefix(f"{network}."): found[name] for name in found if name.startswith(f"{network}.")}
-        fit = fitted(f"{path}: {network}", own, method.get_submodule(network))
-        state |= {f"{network}.{name}": tensor for name, tensor in fit.items()}
-    return Published(config, ASSUMED_SIZE, state)
+    return Published(config, ASSUMED_SIZE, fitted_networks(path, found, method))
 
 
 def infer_config(path: Path, found: dict[str, Tensor]) -> UNIT:

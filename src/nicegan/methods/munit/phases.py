@@ -1,0 +1,104 @@
+"""MUNIT's training: the discriminators move first, then all else; each phase draws random styles of its own."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nicegan.losses import lsgan
+from nicegan.losses.consistency import l1
+from nicegan.methods.base import Fakes, Noise, Phase, both_ways, frozen
+from nicegan.methods.munit.domain import MUNITDomain
+from nicegan.shapes import Batch, Image, Terms
+
+CHANCE_LOSS = 0.5  # (1/2)^2 for real images and again for fakes
+
+
+class LossWeights(NamedTuple):
+    """The weight of each kind of term; `adversarial` weighs the terms of both phases."""
+
+    adversarial: float
+    reconstruction: float
+    style: float
+    content: float
+    cycle: float
+
+
+class MUNITPhase(Phase):
+    """A phase with a random style for each image that it translates."""
+
+    def __init__(  # noqa: PLR0913
+        self,
+        name: str,
+        domains: tuple[MUNITDomain, MUNITDomain],
+        learns: list[nn.Module],
+        weights: LossWeights,
+        style_features: int,
+    ) -> None:
+        super().__init__(name, domains, learns)
+        self.domains = domains
+        self.weights, self.style_features = weights, style_features
+
+    def noise(self, batch: Batch, rng: torch.Generator) -> Noise:
+        """Return styles of B for the images of A, then styles of A for those of B, all of standard normal numbers."""
+        return tuple(torch.randn((len(image), self.style_features), generator=rng) for image in batch)
+
+
+class DiscriminatorPhase(MUNITPhase):
+    """Discriminators learn to separate real images from fakes; no encoder or generator is in the graph."""
+
+    def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
+        a, b = self.domains
+        style_b, style_a = noise
+        with torch.no_grad():  # encoders and generators
+            fake_a = a.generator(b.encoder(batch.b), style_a)
+            fake_b = b.generator(a.encoder(batch.a), style_b)
+        return both_ways(lambda: self.separate(a, batch.a, fake_a), lambda: self.separate(b, batch.b, fake_b))
+
+    def separate(self, domain: MUNITDomain, real: Image, fake: Image) -> Terms:
+        """Return one domain: mean (D(real) - 1)^2 + mean D(fake)^2 of each scale."""
+        terms = {}
+        for head, logits in domain.discriminator(torch.cat([real, fake])).items():
+            of_real, of_fake = logits.chunk(2)
+            loss = lsgan.toward_real(of_real) + lsgan.toward_fake(of_fake)
+            terms[f"{domain.name}/{head}"] = self.weights.adversarial * loss
+        return terms
+
+    def chance_losses(self) -> dict[str, float]:
+        """Return each scale's loss when it says 1/2 to everything."""
+        loss = self.weights.adversarial * CHANCE_LOSS
+        return {f"{domain.name}/{head}": loss for domain in self.domains for head in domain.discriminator.head_names}
+
+
+class GeneratorPhase(MUNITPhase):
+    """Encoders and generators learn to fool, and to bring images, contents and styles back."""
+
+    def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
+        a, b = self.domains
+        style_b, style_a = noise
+        with frozen(self.frozen_parameters):  # both discriminators
+            return both_ways(lambda: self.one_way(a, b, batch.a, style_b), lambda: self.one_way(b, a, batch.b, style_a))
+
+    def one_way(self, source: MUNITDomain, target: MUNITDomain, image: Image, style: Tensor) -> Terms:
+        """One direction: with c = E_A(a), s' = S_A(a), a random style s and x = G_B(c, s),
+
+        mean (D_B(x) - 1)^2 of each scale, |G_A(c, s') - a|, |S_B(x) - s|, |E_B(x) - c|, |G_A(E_B(x), s') - a|
+        """
+        content, own_style = source.encoder(image), source.style_encoder(image)
+        fake = target.generator(content, style)
+        content_of_fake = target.encoder(fake)
+        weights = self.weights
+        terms = {
+            f"{target.name}/{head}": weights.adversarial * lsgan.toward_real(logits)
+            for head, logits in target.discriminator(fake).items()
+        }
+        terms |= {
+            f"{source.name}/reconstruction": weights.reconstruction * l1(source.generator(content, own_style), image),
+            f"{target.name}/style": weights.style * l1(target.style_encoder(fake), style),
+            f"{source.name}/content": weights.content * l1(content_of_fake, content),
+        }
+        if weights.cycle:
+            terms[f"{source.name}/cycle"] = weights.cycle * l1(source.generator(content_of_fake, own_style), image)
+        return terms

@@ -1,0 +1,89 @@
+"""Checkpoints of the published MUNIT: `gen_00000001.pt` and `dis_00000001.pt`, each a dict of "a" and "b"."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from nicegan.config import first_mistake
+from nicegan.errors import CheckpointError
+from nicegan.methods.munit.config import MUNIT, MUNITNetwork
+from nicegan.methods.published import Published, fitted_networks, read_gen_and_dis
+
+ASSUMED_SIZE = (256, 256)  # the files do not tell
+MLP_LAYERS = ("first", "second", "exit")
+DOMAINS = {"a": "A", "b": "B"}
+
+
+def read_published(path: Path) -> Published | None:
+    """Return the published checkpoint in a folder (the newest), or of which the file of generators is named; None for
+    other files.
+
+    Raises:
+        CheckpointError: such a checkpoint, with tensors missing, unknown or of the wrong size.
+    """
+    parts = read_gen_and_dis(path, "enc_content.model.0.conv.weight")
+    if parts is None:
+        return None
+    found = {renamed(*part, name): tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
+    config = infer_config(path, found)
+    with torch.device("meta"):
+        method = config.build(ASSUMED_SIZE)
+    return Published(config, ASSUMED_SIZE, fitted_networks(path, found, method))
+
+
+def infer_config(path: Path, found: dict[str, Tensor]) -> MUNIT:
+    """Return the architecture, read from the names and shapes of the tensors under our names.
+
+    Raises:
+        CheckpointError: the tensors are not those of a MUNIT.
+    """
+    blocks = {match[1] for name in found if (match := re.match(r"A\.encoder\.layers\.(\d+)\.conv1\.", name))}
+    scales = {match[1] for name in found if (match := re.match(r"A\.discriminator\.scales\.(\d+)\.", name))}
+    layers = {match[1] for name in found if (match := re.match(r"A\.discriminator\.scales\.0\.(\d+)\.weight", name))}
+    given: dict[str, int] = {"blocks": len(blocks)}
+    try:
+        given["base_channels"] = found["A.encoder.layers.0.weight"].shape[0]
+        given["mlp_features"], given["style_features"] = found["A.generator.mlp.first.weight"].shape
+        if scales:
+            given["discriminator_channels"] = found["A.discriminator.scales.0.0.weight"].shape[0]
+            given |= {"discriminator_layers": len(layers) - 1, "discriminator_scales": len(scales)}
+        return MUNIT(network=MUNITNetwork(**given))
+    except KeyError as missing:
+        raise CheckpointError(f"{path} lacks {missing.args[0]}: it is damaged") from None
+    except ValidationError as problem:
+        raise CheckpointError(f"{path} describes networks that cannot be ({first_mistake(problem)})") from None
+
+
+def renamed(part: str, domain: str, name: str) -> str:
+    """Return our name of what a published network of the domain "a" or "b" calls `name`.
+
+    Raises:
+        CheckpointError: a layer that such a network does not have.
+    """
+    ours = DOMAINS[domain]
+    if part == "dis" and (match := re.fullmatch(r"cnns\.(\d+)\.(\d+)(?:\.conv)?\.(weight|bias)", name)):
+        return f"{ours}.discriminator.scales.{match[1]}.{2 * int(match[2])}.{match[3]}"
+    block = r"model\.{}\.model\.(\d+)\.model\.([01])\.conv\.(weight|bias)"
+    if match := re.fullmatch(r"enc_content\." + block.format(3), name):
+        return f"{ours}.encoder.layers.{6 + int(match[1])}.conv{1 + int(match[2])}.{match[3]}"
+    if match := re.fullmatch(r"dec\." + block.format(0), name):
+        return f"{ours}.generator.blocks.{match[1]}.conv{1 + int(match[2])}.{match[3]}"
+    if match := re.fullmatch(r"enc_content\.model\.([012])\.conv\.(weight|bias)", name):
+        return f"{ours}.encoder.layers.{2 * int(match[1])}.{match[2]}"
+    if match := re.fullmatch(r"enc_style\.model\.([0-4])\.conv\.(weight|bias)", name):
+        return f"{ours}.style_encoder.layers.{2 * int(match[1])}.{match[2]}"
+    if match := re.fullmatch(r"enc_style\.model\.6\.(weight|bias)", name):
+        return f"{ours}.style_encoder.exit.{match[1]}"
+    if match := re.fullmatch(r"mlp\.model\.([012])\.fc\.(weight|bias)", name):
+        return f"{ours}.generator.mlp.{MLP_LAYERS[int(match[1])]}.{match[2]}"
+    if match := re.fullmatch(r"dec\.model\.([24])\.(conv|norm)\.(\w+)", name):
+        layer = {"2": 1, "4": 4}[match[1]] + (match[2] == "norm")
+        return f"{ours}.generator.ups.{layer}.{match[3]}"
+    if match := re.fullmatch(r"dec\.model\.5\.conv\.(weight|bias)", name):
+        return f"{ours}.generator.exit.{match[1]}"
+    raise CheckpointError(f"tensor {part}/{domain}/{name} is not part of a published MUNIT checkpoint")
