@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from pydantic import Field, PositiveInt
 
 from nicegan.cli.parse import parse
 from nicegan.config import MAX_SIDE, Frozen, Precision
-from nicegan.errors import ConfigError
+from nicegan.errors import ConfigError, NiceganError
+
+if TYPE_CHECKING:
+    from nicegan.inference.styles import Styles
+    from nicegan.inference.translator import Translator
 
 SMALLEST = 16  # side in pixels
+RANDOM = "random"
 
 
 class TranslateArguments(Frozen):
     """Translate images with a trained model. Each output has its input's size and name.
 
     nicegan translate runs/mine photos/ --to B --out translated
+
+    nicegan translate runs/mine photos/ --to B --out many --style random --num-outputs 5
     """
 
     model: Annotated[Path, tyro.conf.Positional]
@@ -36,6 +43,12 @@ class TranslateArguments(Frozen):
     """Quality of JPEG and WebP outputs; their colours have full resolution."""
     keep_profile: bool = False
     """Write in the colour space of each input, not in sRGB."""
+    style: Annotated[str | None, tyro.conf.arg(metavar="random|IMAGE")] = None
+    """For a model with styles: random ones, or that of an example image of the domain --to; else the mean style."""
+    num_outputs: PositiveInt = 1
+    """Outputs of each image, with --style random: cat-1.png, cat-2.png ..."""
+    style_seed: Annotated[int | None, Field(ge=0, lt=2**63)] = None
+    """Seed of random styles, which also depend on the bytes of each image; 0 if not given."""
     resize: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SIDE|HEIGHT WIDTH")] = ()
     """Translate at this size in pixels: one side, square, as the paper does, or height and width (48 64, or 48x64);
     else at each image's own size."""
@@ -54,6 +67,7 @@ class TranslateArguments(Frozen):
 def run(arguments: list[str]) -> int:
     """Translate; returns the exit code."""
     given = parse(TranslateArguments, arguments, "translate")
+    check(given)
 
     from rich.console import Console
 
@@ -76,6 +90,7 @@ def run(arguments: list[str]) -> int:
             to=given.to,
             scaling=Scaling(size_of(given.resize), given.max_side),
             writing=Writing(given.format, given.quality, given.keep_profile),
+            styles=processes.on_each(lambda: styles_of(given, translator)),
             skip_existing=given.skip_existing,
             passed_over=passed_over,
             batch_size=given.batch_size,
@@ -85,6 +100,35 @@ def run(arguments: list[str]) -> int:
         if processes.is_first:
             say(Console(stderr=True), described(written, given.out, passed_over))
     return 0
+
+
+def check(given: TranslateArguments) -> None:
+    """Whether what is said of styles fits together.
+
+    Raises:
+        ConfigError: several outputs or a seed without random styles.
+    """
+    if given.style == RANDOM:
+        return
+    for flag, is_given in (("--num-outputs", given.num_outputs > 1), ("--style-seed", given.style_seed is not None)):
+        if is_given:
+            raise ConfigError(f"{flag} is for random styles: add --style {RANDOM} (for a model with styles)")
+
+
+def styles_of(given: TranslateArguments, translator: Translator) -> Styles | None:
+    """Return the styles of the outputs; None if none is asked for.
+
+    Raises:
+        ConfigError: the model has no styles. DataError: an example that cannot be read.
+    """
+    from nicegan.inference.styles import random_styles, style_of_example
+
+    try:
+        if given.style == RANDOM:
+            return random_styles(translator, given.num_outputs, given.style_seed or 0)
+        return style_of_example(translator, Path(given.style), given.to) if given.style else None
+    except NiceganError as problem:
+        raise type(problem)(f"--style {given.style}: {problem}") from None
 
 
 def size_of(words: tuple[str, ...]) -> tuple[int, int] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +18,6 @@ from nicegan.config import Levels, levels_of
 from nicegan.data.augment import to_network, to_pixels
 from nicegan.data.cache import Pixels, Progress, scaled
 from nicegan.data.folders import (
-    SUFFIXES,
-    find_images,
     listing,
     portions,
     read_image,
@@ -31,6 +28,8 @@ from nicegan.data.folders import (
 from nicegan.distributed import ALONE, ProcessGroup
 from nicegan.errors import DataError, is_out_of_memory
 from nicegan.inference.memory import refuse_unfit
+from nicegan.inference.plan import numbered, plan_outputs
+from nicegan.inference.styles import Styles, translate_in_styles
 from nicegan.inference.translator import Translator
 from nicegan.inference.writing import AS_PNG, Writing
 from nicegan.shapes import DomainName
@@ -71,20 +70,22 @@ def translate_files(  # noqa: PLR0913
     to: DomainName,
     scaling: Scaling = OWN_SIZE,
     writing: Writing = AS_PNG,
+    styles: Styles | None = None,
     skip_existing: bool = False,
     passed_over: Counter[str] | None = None,
     batch_size: int = 8,
     progress: Progress = lambda done, count: None,
     processes: ProcessGroup = ALONE,
 ) -> list[Path]:
-    """Translate files and folders into `out`, each output named like its input; returns the files written.
+    """Translate files and folders into `out`, outputs named like their inputs; returns the files written.
 
     Each of several processes translates a part of the images.
 
     Args:
         scaling: the size to translate at.
         writing: how to write the outputs.
-        skip_existing: leave out images whose outputs are there.
+        styles: the styles of the outputs of each image, for a model with styles; several outputs are numbered.
+        skip_existing: leave out images whose outputs are all there.
         passed_over: counts the files in folders that are no images, as `nicegan.data.folders.find_images` does.
         progress: told how many of how many images are done.
 
@@ -92,15 +93,16 @@ def translate_files(  # noqa: PLR0913
         DataError: inputs that are missing, cannot be read (all are listed; the others are translated), or whose
             outputs would overwrite an input.
     """
-    plan = processes.on_first(lambda: plan_outputs(inputs, out, writing, passed_over))
+    num_outputs = styles.num_outputs if styles else 1
+    plan = processes.on_first(lambda: plan_outputs(inputs, out, writing, passed_over, num_outputs))
     if skip_existing:
-        plan = processes.on_first(lambda: {source: target for source, target in plan.items() if not target.is_file()})
+        plan = processes.on_first(lambda: _without_existing(plan, num_outputs))
     processes.on_each(lambda: _refuse_unfit(translator, processes.shard(list(plan)), scaling))
     translate_planned(
-        translator, plan, to=to, scaling=scaling, writing=writing, batch_size=batch_size, progress=progress,
-        processes=processes,
+        translator, plan, to=to, scaling=scaling, writing=writing, styles=styles, batch_size=batch_size,
+        progress=progress, processes=processes,
     )  # fmt: skip
-    return list(plan.values())
+    return [one for target in plan.values() for one in numbered(target, num_outputs)]
 
 
 def translate_planned(  # noqa: PLR0913
@@ -110,6 +112,7 @@ def translate_planned(  # noqa: PLR0913
     to: DomainName,
     scaling: Scaling = OWN_SIZE,
     writing: Writing = AS_PNG,
+    styles: Styles | None = None,
     batch_size: int = 8,
     progress: Progress = lambda done, count: None,
     processes: ProcessGroup = ALONE,
@@ -120,18 +123,21 @@ def translate_planned(  # noqa: PLR0913
         DataError: inputs that cannot be read; all are listed, and the others are translated.
     """
     mine = {source: plan[source] for source in processes.shard(list(plan))}
-    source_of = {target: source for source, target in mine.items()}
     broken: dict[Path, DataError] = {}
     done = 0
     read = partial(_read, scaling=scaling, levels=levels_of(translator.spec.value_range))
     with without_image_warnings(), workers() as pool:
-        for images in _read_ahead(pool, mine, read, 4 * batch_size, broken):
+        for images in _read_ahead(pool, list(mine), read, 4 * batch_size, broken):
             for batch in of_one_size(images, batch_size, MAX_BATCH_PIXELS):
-                fakes, problems = _translated(translator, batch, to)
-                sources = [source_of[target] for target in fakes]
-                written = pool.map(writing.write, fakes, fakes.values(), sources)
-                problems |= {target: found for target, found in zip(fakes, written, strict=True) if found}
-                broken |= {source_of[target]: problem for target, problem in problems.items()}
+                fakes, problems = _translated(translator, batch, to, styles)
+                outputs = [
+                    (target, pixels, source)
+                    for source, several in fakes.items()
+                    for target, pixels in zip(numbered(mine[source], len(several)), several, strict=True)
+                ]
+                written = pool.map(lambda output: writing.write(*output), outputs)
+                problems |= {output[-1]: found for output, found in zip(outputs, written, strict=True) if found}
+                broken |= problems
                 done += len(batch) - len(problems)
                 progress(done + len(broken), len(mine))
     processes.on_first(partial(_refuse_broken, processes.all_gather(broken), len(plan)))
@@ -145,12 +151,25 @@ def _refuse_unfit(translator: Translator, sources: Sequence[Path], scaling: Scal
         raise DataError(f"{len(unfit)} of {len(sources)} images are too large to translate\n{listing(unfit)}")
 
 
+def _without_existing(plan: dict[Path, Path], num_outputs: int) -> dict[Path, Path]:
+    """Return what of the plan is not there yet."""
+    return {
+        source: target
+        for source, target in plan.items()
+        if not all(output.is_file() for output in numbered(target, num_outputs))
+    }
+
+
 def _translated(
-    translator: Translator, batch: dict[Path, Pixels], to: DomainName
-) -> tuple[dict[Path, Pixels], dict[Path, DataError]]:
-    """Return the translations of images of one size, by output; and what did not fit in memory, and the way out."""
+    translator: Translator, batch: dict[Path, Pixels], to: DomainName, styles: Styles | None
+) -> tuple[dict[Path, list[Pixels]], dict[Path, DataError]]:
+    """Return the translations of images of one size, by source; and what did not fit in memory, and the way out."""
+    images = to_network(torch.from_numpy(np.stack(list(batch.values()))))
     try:
-        fakes = translator.translate(to_network(torch.from_numpy(np.stack(list(batch.values())))), to)
+        if styles is None:
+            fakes = translator.translate(images, to)[None]
+        else:
+            fakes = translate_in_styles(translator, images, to, torch.stack([styles.of(source) for source in batch]))
     except (MemoryError, RuntimeError) as problem:
         if not is_out_of_memory(problem):
             raise
@@ -158,7 +177,8 @@ def _translated(
         way_out = "--batch-size 1, or --max-side" if len(batch) > 1 else f"--max-side {max(height, width) // 2}"
         reason = DataError(f"{len(batch)} of {width}x{height} pixels do not fit in memory: try {way_out}")
         return {}, dict.fromkeys(batch, reason)
-    return dict(zip(batch, to_pixels(fakes).cpu().numpy(), strict=True)), {}
+    several = [to_pixels(some).cpu().numpy() for some in fakes]  # of each style
+    return dict(zip(batch, map(list, zip(*several, strict=True)), strict=True)), {}
 
 
 def _refuse_broken(parts: list[dict[Path, DataError]], count: int) -> None:
@@ -170,90 +190,20 @@ def _refuse_broken(parts: list[dict[Path, DataError]], count: int) -> None:
 
 def _read_ahead(
     pool: ThreadPoolExecutor,
-    plan: dict[Path, Path],
+    sources: Sequence[Path],
     read: Callable[[Path], Pixels | DataError],
     count: int,
     broken: dict[Path, DataError],
 ) -> Iterator[dict[Path, Pixels]]:
-    """The plan's images by output, `count` at a time so that any folder fits in memory; what cannot be read: broken."""
-    sources = list(plan)
+    """The images by source, `count` at a time so that any folder fits in memory; what cannot be read: broken."""
     for some in portions(sources, count):
         images: dict[Path, Pixels] = {}
         for source, image in zip(some, pool.map(read, some), strict=True):
             if isinstance(image, DataError):
                 broken[source] = image
             else:
-                images[plan[source]] = image
+                images[source] = image
         yield images
-
-
-def plan_outputs(
-    inputs: Sequence[Path], out: Path, writing: Writing = AS_PNG, passed_over: Counter[str] | None = None
-) -> dict[Path, Path]:
-    """Return where each input image goes: folders keep their inner structure, names keep their stem.
-
-    Names that would be one file (cat.jpg and cat.png, or IMG.png and img.png on disks without case) keep their suffix
-    as well. What lies in `out` is no input. An `out` that is named like an image takes one input.
-
-    Raises:
-        DataError: inputs that are missing or empty, several for one file, or an output that is an input.
-    """
-    found: dict[Path, Path] = {}
-    for given in inputs:
-        found |= _inner_paths(given, out, passed_over)
-    if out.suffix.lower() in SUFFIXES and not out.is_dir():
-        if len(found) != 1:
-            raise DataError(f"{out} is one file, and there are {len(found)} images: name a folder with --out")
-        plan = {source: out for source in found}
-    else:
-        plan = {source: out / name for source, name in _apart(found, writing).items()}
-    sources = {os.path.realpath(path) for path in plan}  # Path.resolve breaks on a loop of links
-    numbers = {(stat.st_dev, stat.st_ino) for stat in map(_stat, plan) if stat}  # another name of an input, a hard link
-    for target in plan.values():
-        there = _stat(target)
-        if os.path.realpath(target) in sources or (there and (there.st_dev, there.st_ino) in numbers):
-            raise DataError(f"{target} is an input: choose another --out")
-    return plan
-
-
-def _inner_paths(given: Path, out: Path, passed_over: Counter[str] | None) -> dict[Path, Path]:
-    """Return the images of one input, and their paths inside it."""
-    if given.is_file():
-        return {given: Path(given.name)}
-    if not given.is_dir():
-        raise DataError(f"{given} does not exist")
-    inside = out.absolute() != given.absolute() and out.absolute().is_relative_to(given.absolute())
-    paths = [
-        path
-        for path in find_images(given, passed_over)
-        if not (inside and path.absolute().is_relative_to(out.absolute()))
-    ]
-    if not paths:
-        raise DataError(f"{given} holds no images")
-    return {path: path.relative_to(given) for path in paths}
-
-
-def _apart(found: dict[Path, Path], writing: Writing) -> dict[Path, Path]:
-    """Return the name of each output, no two alike without case."""
-    names = {source: inner.with_suffix(writing.suffix(source)) for source, inner in found.items()}
-    counts = Counter(str(name).casefold() for name in names.values())
-    taken: set[str] = set()
-    for source, name in names.items():
-        if counts[str(name).casefold()] > 1:
-            name = name.with_name(f"{found[source].name}{name.suffix}")
-        unique, number = name, 2
-        while str(unique).casefold() in taken:
-            unique, number = name.with_name(f"{name.stem}_{number}{name.suffix}"), number + 1
-        taken.add(str(unique).casefold())
-        names[source] = unique
-    return names
-
-
-def _stat(path: Path) -> os.stat_result | None:
-    try:
-        return os.stat(path)
-    except (OSError, ValueError):
-        return None
 
 
 def _read(source: Path, scaling: Scaling, levels: Levels) -> Pixels | DataError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,12 +12,20 @@ from torch import Tensor
 
 from nicegan.config import levels_of
 from nicegan.device import Machine, set_up_machine
-from nicegan.errors import ConfigError
+from nicegan.errors import ConfigError, InputError
 from nicegan.inference.choice import read_model
 from nicegan.inference.inputs import read_input
-from nicegan.methods.base import HasHeatmap
+from nicegan.methods.base import HasHeatmap, HasStyles, Style
 from nicegan.model_file import Model
 from nicegan.shapes import OTHER, DomainName
+
+
+class Padded(NamedTuple):
+    """Images at a size that the networks take, and where in them the images themselves begin."""
+
+    images: Tensor
+    top: int
+    left: int
 
 
 class Translator:
@@ -39,7 +47,7 @@ class Translator:
         trained = f"trained at {height}x{width} pixels for {self.spec.step:,} steps"
         return f"Translator({self.spec.method.title}, {self.spec.method.summary()}, {trained}, on {self.machine})"
 
-    def translate(self, image: Any, to: DomainName) -> Any:
+    def translate(self, image: Any, to: DomainName, style: Any = None) -> Any:
         """Translate images of one domain into the other.
 
         Args:
@@ -47,6 +55,9 @@ class Translator:
                 (h, w, 3) or (n, h, w, 3) of uint8 in RGB, a tensor (n, 3, h, w) or (3, h, w) in RGB from -1 to 1, or a
                 list of these.
             to: the domain to translate into, "A" or "B"; the image is taken to be of the other one.
+            style: for a model with styles, what `style_of` or `random_styles` returned, as a tensor or an array: one
+                style (style_features,), or a row for each image of an array or a tensor. None is the zero style, the
+                mean of the random ones.
 
         Returns:
             The same kind and size: an RGB PIL image (of a path as well), an array, a tensor in [-1, 1] on the model's
@@ -54,9 +65,55 @@ class Translator:
 
         Raises:
             InputError: another kind of input, or values outside its range; it is a TypeError.
-            ConfigError: no such domain, or a size that the model cannot take (only with a flat style summary).
+            ConfigError: no such domain, a style for a model without styles, or a size that the model cannot take (only
+                with a flat style summary).
         """
-        return self._as_given(image, to, self.networks.translate)
+        if style is None:
+            return self._as_given(image, to, self.networks.translate)
+        rows = self._rows(style)
+
+        def in_style(images: Tensor, to: DomainName) -> Tensor:
+            if len(rows) not in (1, len(images)):
+                raise InputError(f"{len(rows)} styles do not fit {len(images)} images: give one, or one for each image")
+            return self.networks.translate(images, to, rows)
+
+        return self._as_given(image, to, in_style)
+
+    def style_of(self, image: Any, domain: DomainName) -> Style:
+        """Return the style of images, (n, style_features), for `translate`.
+
+        Args:
+            image: as in `translate`, of the domain `domain`; of a list the styles of all follow each other.
+            domain: the image's own domain, "A" or "B".
+
+        Raises:
+            ConfigError: the model has no styles, or as `translate`.
+        """
+        networks, domain = self.styled_networks(), _known(domain)
+        if isinstance(image, list | tuple):
+            return torch.cat([self.style_of(one, domain) for one in image])
+        images = read_input(image, levels_of(self.spec.value_range)).images
+        with torch.no_grad(), self.machine.autocast():
+            return networks.encode_style(self._padded(images).images, domain).float()
+
+    def random_styles(self, count: int, seed: int = 0) -> Style:
+        """Return `count` random styles, (count, style_features), for `translate`; more of them begin with the same.
+
+        Raises:
+            ConfigError: the model has no styles.
+        """
+        networks, rng = self.styled_networks(), torch.Generator().manual_seed(seed)
+        return torch.cat([networks.sample_styles(1, rng) for _ in range(count)]).to(self.device)
+
+    def styled_networks(self) -> HasStyles:
+        """Return the networks as those of a model with styles.
+
+        Raises:
+            ConfigError: the model has none.
+        """
+        if not isinstance(self.networks, HasStyles):
+            raise ConfigError(f"{self.spec.method.title} makes one translation of an image: it takes no style")
+        return self.networks
 
     def heatmap(self, image: Any, domain: DomainName) -> Any:
         """Show where the domain's encoder looks, scaled to each image's own range.
@@ -76,27 +133,45 @@ class Translator:
             raise ConfigError(f"{self.spec.method.title} has no attention, so there is no heatmap to show")
         return self._as_given(image, domain, self.networks.heatmap)
 
-    @torch.no_grad()
     def _as_given(self, image: Any, domain: DomainName, networks: Callable[[Tensor, DomainName], Tensor]) -> Any:
         """Return what the networks make of the input, in the input's own form."""
         _known(domain)
         if isinstance(image, list | tuple):
             return [self._as_given(one, domain, networks) for one in image]
         form = read_input(image, levels_of(self.spec.value_range))
-        return form.restore(self._padded(form.images, domain, networks))
+        return form.restore(self.apply(form.images, domain, networks))
 
-    def _padded(self, image: Tensor, domain: DomainName, networks: Callable[[Tensor, DomainName], Tensor]) -> Tensor:
-        """Pad by reflection to what the networks need, and crop the result to the image's size."""
+    @torch.no_grad()
+    def apply(self, image: Tensor, domain: DomainName, networks: Callable[[Tensor, DomainName], Tensor]) -> Tensor:
+        """Return what networks make of images (n, 3, h, w) in [-1, 1] of any size: maps of the images' size."""
+        height, width = image.shape[2:]
+        padded, top, left = self._padded(image)
+        with self.machine.autocast():
+            out = networks(padded, domain).float()
+        return out[:, :, top : top + height, left : left + width]
+
+    def _padded(self, image: Tensor) -> Padded:
+        """Pad by reflection to what the networks need."""
         height, width = size = image.shape[2], image.shape[3]
         rule = self.spec.method.translation_sizes(self.spec.image_size)
         if rule.exact and size != rule.exact:
             raise ConfigError(f"image size {rule.problem(size)}")
         rows, columns = map(reflected, size, rule.padded(size))
-        image = image.to(self.device, torch.float32)[:, :, rows[:, None], columns]
-        top, left = (len(rows) - height) // 2, (len(columns) - width) // 2
-        with self.machine.autocast():
-            out = networks(image, domain).float()
-        return out[:, :, top : top + height, left : left + width]
+        images = image.to(self.device, torch.float32)[:, :, rows[:, None], columns]
+        return Padded(images, (len(rows) - height) // 2, (len(columns) - width) // 2)
+
+    def _rows(self, style: Any) -> Style:
+        """Return the style that a caller gave as rows, on the model's device."""
+        features = self.styled_networks().style_features
+        try:
+            rows = torch.as_tensor(style, dtype=torch.float32, device=self.device)
+        except (TypeError, ValueError, RuntimeError):
+            raise InputError(f"{type(style).__name__} is no style: give a tensor or an array") from None
+        if rows.ndim not in (1, 2) or rows.shape[-1] != features or not rows.numel():
+            raise InputError(f"{tuple(rows.shape)} is no style of this model: give {features} numbers, or rows of them")
+        if not rows.isfinite().all():
+            raise InputError("a style holds something else than finite numbers")
+        return rows.view(-1, features)
 
 
 def reflected(side: int, padded: int) -> Tensor:

@@ -13,7 +13,8 @@ from tests.conftest import TINY, write_images
 from nicegan.cli.translate import size_of
 from nicegan.data.folders import read_image
 from nicegan.errors import ConfigError, DataError
-from nicegan.inference.files import Scaling, plan_outputs, translate_files
+from nicegan.inference.files import Scaling, translate_files
+from nicegan.inference.plan import plan_outputs
 from nicegan.inference.translator import Translator, load
 from nicegan.inference.writing import Writing
 from nicegan.methods.nicegan.config import NiceGAN
