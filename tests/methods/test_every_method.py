@@ -217,6 +217,9 @@ def test_styles_differ_and_repeat_by_seed(tiny: MethodConfig, size: tuple[int, i
     assert torch.equal(styles, networks.sample_styles(3, torch.Generator().manual_seed(5)))
     with torch.no_grad():
         made = [networks.translate(images.a[:1], "B", style[None]) for style in styles]
+        mean = networks.translate(images.a[:1], "B")
+        assert torch.equal(mean, networks.translate(images.a[:1], "B", torch.zeros(1, networks.style_features)))
+        assert networks.encode_style(images.b, "B").shape == (len(images.b), networks.style_features)
     assert not torch.equal(made[0], made[1])
 
 
@@ -274,6 +277,10 @@ def test_a_run_trains_resumes_and_everything_the_product_does_works(run_config: 
     assert list(scores) == ["A to B", "B to A"]
     page = report(whole).read_text()
     assert "Not shown" not in page
+    has_styles = isinstance(run_config.method.build_translation_model(run_config.size), HasStyles)
+    assert all(bool(found.diversity) == has_styles for found in scores.values())
+    assert ("<h2>Styles</h2>" in page) == has_styles
+    assert ("with one random style" in page) == has_styles
     for phase in new_state(run_config, CPU.device).method.phases:
         assert f"{phase.name.capitalize()} terms" in page
 

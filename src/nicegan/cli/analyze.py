@@ -1,4 +1,4 @@
-"""nicegan analyze: where the domains lie in the latent space, and what the discriminators look at."""
+"""nicegan analyze: where the domains lie in the latent space, what the discriminators look at, what styles do."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ USAGE = """usage: nicegan analyze PART MODEL --data DATA
 parts:
   latents   both domains in the latent space: t-SNE, distance, neighbours
   heatmaps  what the discriminators look at, over the images
+  styles    the same images in styles between two others, for models with styles
 
 nicegan analyze PART --help says more.
 """
@@ -93,7 +94,30 @@ class HeatmapArguments(DataArguments):
     """Images of each domain, at the most."""
 
 
-PARTS = {"latents": LatentArguments, "heatmaps": HeatmapArguments}
+class StyleArguments(DataArguments):
+    """Draw translations in styles between two random ones, and between those of two images, for a model with styles.
+
+    Writes styles_to_A.png and styles_to_B.png.
+
+    nicegan analyze styles runs/mine --data DATA --out analysis
+    """
+
+    model: Annotated[Path, tyro.conf.Positional]
+    """A run folder, or a file like model.safetensors."""
+    count: Annotated[int, Field(ge=1)] = 4
+    """Images of each domain, at the most."""
+    steps: Annotated[int, Field(ge=2, le=50)] = 6
+    """Columns from one style to the other."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of the random styles."""
+
+
+AnyArguments = LatentArguments | HeatmapArguments | StyleArguments
+PARTS: dict[str, type[AnyArguments]] = {
+    "latents": LatentArguments,
+    "heatmaps": HeatmapArguments,
+    "styles": StyleArguments,
+}
 
 
 def run(arguments: list[str]) -> int:
@@ -103,10 +127,12 @@ def run(arguments: list[str]) -> int:
         return 0
     given = read_arguments(arguments)
     given.check_out()
-    return run_latents(given) if isinstance(given, LatentArguments) else run_heatmaps(given)
+    if isinstance(given, LatentArguments):
+        return run_latents(given)
+    return run_heatmaps(given) if isinstance(given, HeatmapArguments) else run_styles(given)
 
 
-def read_arguments(arguments: list[str]) -> LatentArguments | HeatmapArguments:
+def read_arguments(arguments: list[str]) -> AnyArguments:
     """Return what to analyse, and how.
 
     Raises:
@@ -211,4 +237,28 @@ def run_heatmaps(given: HeatmapArguments) -> int:
         for name, image in single_files(views):
             image.save(singles / name)
     say(console, f"sheets: {given.out / 'heatmaps_A.png'}, {given.out / 'heatmaps_B.png'}")
+    return 0
+
+
+def run_styles(given: StyleArguments) -> int:
+    """Write the sheets of styles."""
+    from rich.console import Console
+
+    from nicegan.analysis.styles import plot_styles
+    from nicegan.cli.progress import bar
+    from nicegan.console import say
+    from nicegan.device import keep_freed_memory, set_up_machine
+
+    keep_freed_memory()
+    dataset, machine = given.dataset(), set_up_machine(given.device, "auto")
+    console = Console(stderr=True)
+    say_passed_over(console, dataset)
+    chosen = given.model_dump(include={"count", "steps", "seed"})
+    with bar(console, "translating") as progress:
+        sheets = plot_styles(given.model, dataset, machine, **chosen, progress=progress)
+    given.out.mkdir(parents=True, exist_ok=True)
+    paths = {given.out / f"styles_to_{target}.png": sheet for target, sheet in sheets.items()}
+    for path, sheet in paths.items():
+        sheet.save(path)
+    say(console, f"sheets: {', '.join(map(str, paths))}")
     return 0

@@ -19,6 +19,7 @@ from nicegan.evaluation.image_set import ImageSet
 from nicegan.feature_network import FeatureNetwork
 from nicegan.files import write_atomically
 from nicegan.inference.files import Scaling, translate_planned
+from nicegan.inference.styles import styles_for_scores
 from nicegan.inference.translator import load
 from nicegan.metrics.wasserstein import sliced_wasserstein
 from nicegan.model_file import MODEL_FILE, read_spec
@@ -90,7 +91,9 @@ class Outputs:
         translator = load(run, self.device, "float32")
         names = output_names(inputs.paths)
         plan = {path: folder / f"{stem}.png" for path, stem in zip(inputs.paths, names, strict=True)}
-        translate_planned(translator, plan, to=way.target, scaling=Scaling(self.size))
+        translate_planned(
+            translator, plan, to=way.target, scaling=Scaling(self.size), styles=styles_for_scores(translator)
+        )
         fakes = ImageSet(name, str(folder), list(plan.values()), inputs.keys)
         source = shrunk[way.source]._replace(name=UNTRANSLATED)
         real = shrunk[way.target]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from nicegan.comparison.costs import Costs
 from nicegan.comparison.outputs import DIRECTIONS, Direction, Scores
 from nicegan.evaluation.evaluate import UNTRANSLATED
+from nicegan.inference.styles import SCORES_USE, has_styles
 from nicegan.metrics.seeds import Spread, rounded, spread
 from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
@@ -132,7 +133,8 @@ def facts(table: ComparisonTable) -> list[str]:
         f"Machine: {table.origin.get('machine', 'unknown')}.",
     ]
     for row in table.rows:
-        lines.append(f"{row.name}: {settings(row.config)}.")
+        styles = f"; {SCORES_USE}" if has_styles(row.config.method, row.config.size) else ""
+        lines.append(f"{row.name}: {settings(row.config)}{styles}.")
     lines += [f"{row.name} failed: {row.failure}" for row in table.rows if row.failure]
     return lines
 

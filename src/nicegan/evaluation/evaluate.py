@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -14,29 +14,26 @@ from typing import Literal
 from torch import Tensor
 
 from nicegan.config import INCEPTION, Size, levels_of
-from nicegan.data.cache import Progress
 from nicegan.distributed import ALONE, ProcessGroup
 from nicegan.errors import ConfigError
 from nicegan.evaluation.content import similarity_to_sources
+from nicegan.evaluation.diversity import STYLES_NOTE, diversity
 from nicegan.evaluation.features import cached_features, shared_features
 from nicegan.evaluation.held_out import read_test_images
 from nicegan.evaluation.image_set import ImageSet, read_set
 from nicegan.evaluation.measure import Choice, Measured, choose_halves, measure
 from nicegan.evaluation.outcome import Evaluation, SetScores, count_notes
 from nicegan.evaluation.unlike import unlike_note
+from nicegan.evaluation.watch import Watch, unwatched
 from nicegan.feature_network import FeatureNetwork, NetworkFacts, Resize, load_feature_network
 from nicegan.inference.files import Scaling, translate_planned
+from nicegan.inference.styles import styles_for_scores
 from nicegan.inference.translator import Translator, load
+from nicegan.methods.base import HasStyles
 from nicegan.model_file import ModelSpec
 from nicegan.shapes import OTHER, DomainName
 
 UNTRANSLATED = "no translation"
-Watch = Callable[[str], AbstractContextManager[Progress]]
-
-
-def unwatched(_what: str) -> AbstractContextManager[Progress]:
-    """Return a progress bar that nobody sees."""
-    return nullcontext(lambda done, count: None)
 
 
 def evaluate(  # noqa: PLR0913
@@ -96,7 +93,8 @@ def evaluate_model(  # noqa: PLR0913
 ) -> dict[str, Evaluation]:
     """Translate a dataset's test images in both directions and score them: {"A to B": ..., "B to A": ...}.
 
-    All images are translated (in float32) and scored at one size.
+    All images are translated (in float32) and scored at one size. A model with styles translates each image with one
+    random style; `diversity` then tells how different several translations of one image are.
 
     Args:
         model: a run folder or a model.safetensors.
@@ -220,6 +218,7 @@ def _translated(  # noqa: PLR0913
     target: DomainName,
     folder: Path,
     size: Size | None,
+    seed: int,
     watch: Watch,
     processes: ProcessGroup,
 ) -> list[ImageSet]:
@@ -229,7 +228,10 @@ def _translated(  # noqa: PLR0913
         out = folder / str(number)
         plan = {path: out / f"{key}.png" for path, key in zip(inputs.paths, inputs.keys, strict=True)}
         with watch(f"translating to {target}") as bar:
-            translate_planned(translator, plan, to=target, scaling=Scaling(size), progress=bar, processes=processes)
+            translate_planned(
+                translator, plan, to=target, scaling=Scaling(size), styles=styles_for_scores(translator, seed),
+                progress=bar, processes=processes,
+            )  # fmt: skip
         sets.append(ImageSet(name, str(out), list(plan.values()), inputs.keys))
     return sets
 
@@ -246,8 +248,17 @@ def _scored(  # noqa: PLR0913
     """Translate the test images of the other domain to the target, and score what comes out."""
     inputs = tests[OTHER[target]]._replace(name=UNTRANSLATED)
     with _shared_folder(processes) as folder:
-        fakes = _translated(translators, inputs, target, folder, network.facts.size, watch, processes)
-        return score_sets(tests[target], fakes, inputs, network, seed=seed, watch=watch, processes=processes)
+        fakes = _translated(translators, inputs, target, folder, network.facts.size, seed, watch, processes)
+        found = score_sets(tests[target], fakes, inputs, network, seed=seed, watch=watch, processes=processes)
+        several = {
+            name: diversity(
+                translator, inputs, tests[target], target, folder / f"styles-{number}",
+                network=network, seed=seed, watch=watch, processes=processes,
+            )
+            for number, (name, translator) in enumerate(translators.items())
+            if isinstance(translator.networks, HasStyles)
+        }  # fmt: skip
+    return found._replace(diversity=several, notes=[*found.notes, *([STYLES_NOTE] if several else [])])
 
 
 def _as_trained(facts: NetworkFacts, spec: ModelSpec, size: Literal["model", "own"] | int) -> NetworkFacts:

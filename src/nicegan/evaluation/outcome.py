@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from nicegan.evaluation.diversity import Diversity
 from nicegan.evaluation.measure import MIN_FOR_INTERVAL, Score
 from nicegan.feature_network import NetworkFacts
 from nicegan.metrics.kernel import KernelSubsets
@@ -34,7 +35,7 @@ class Evaluation(NamedTuple):
 
     The scores are frechet, kernel, precision, recall, density, coverage and, where there are sources, similarity
     (SSIM). `difference` is the scores of the first set of fakes minus those of the second, where there are two;
-    `paired` if both are made of the same sources.
+    `paired` if both are made of the same sources. `diversity` is that of the models with styles, by name.
     """
 
     real: str
@@ -46,10 +47,13 @@ class Evaluation(NamedTuple):
     num_features: int
     seed: int
     notes: list[str]
+    diversity: dict[str, Diversity] = {}
 
     def renamed(self, names: dict[str, str]) -> Evaluation:
         """Return this evaluation with other names for some candidates: old -> new."""
-        return self._replace(candidates=[one._replace(name=names.get(one.name, one.name)) for one in self.candidates])
+        candidates = [one._replace(name=names.get(one.name, one.name)) for one in self.candidates]
+        diversity = {names.get(name, name): value for name, value in self.diversity.items()}
+        return self._replace(candidates=candidates, diversity=diversity)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -61,6 +65,7 @@ class Evaluation(NamedTuple):
             "candidates": [one.as_dict() for one in self.candidates],
             "difference": difference,
             "paired": self.paired,
+            "diversity": {name: diversity._asdict() for name, diversity in self.diversity.items()},
             "features": {**self.network._asdict(), "num_features": self.num_features},
             "names": {"frechet": self.network.frechet_name(), "kernel": self.network.kernel_name()},
             "seed": self.seed,

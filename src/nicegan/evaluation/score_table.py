@@ -50,6 +50,8 @@ def below(found: Evaluation) -> list[str]:
     lines = [f"{found.network.kernel_name()} x {KERNEL_FACTOR} over subsets: {'; '.join(_subsets(found))}"]
     if any(score.low is not None for one in found.candidates for score in one.scores.values()):
         lines.append("±: 95 % interval for other images, as many of them")
+    short = dict(zip((one.name for one in found.candidates), _columns(found), strict=True))
+    lines += [diversity.in_words(short[name]) for name, diversity in found.diversity.items()]
     return lines + [f"note: {note}" for note in found.notes]
 
 

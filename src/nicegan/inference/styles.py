@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nicegan.config import MethodConfig, Size
 from nicegan.inference.translator import Translator
 from nicegan.methods.base import HasStyles, Style
 from nicegan.shapes import OTHER, DomainName, Image
@@ -55,6 +56,12 @@ def style_of_example(translator: Translator, example: Path, domain: DomainName) 
     """
     style = translator.style_of(example, domain).cpu()
     return Styles(lambda source: style)
+
+
+def has_styles(method: MethodConfig, size: Size) -> bool:
+    """Return whether models of a method make several translations of one image."""
+    with torch.device("meta"):
+        return isinstance(method.build_translation_model(size), HasStyles)
 
 
 def styles_for_scores(translator: Translator, seed: int = 0) -> Styles | None:

@@ -19,6 +19,7 @@ from nicegan.data.training_data import NUM_SCORED
 from nicegan.device import Machine
 from nicegan.evaluation.evaluate import UNTRANSLATED
 from nicegan.evaluation.measure import MIN_FOR_INTERVAL
+from nicegan.inference.styles import has_styles
 from nicegan.metrics.bootstrap import halves, interval
 from nicegan.metrics.wasserstein import sliced_wasserstein
 from nicegan.model_file import load_model, read_spec, save_model
@@ -26,7 +27,7 @@ from nicegan.report.html import paragraph, table
 from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
 from nicegan.shapes import OTHER, Image
-from nicegan.training.samples import translated
+from nicegan.training.samples import STYLES_OF_SCORES, translated
 
 CHOSEN = (
     "The best checkpoint was chosen by its score on test images, so on these it looks better than on others; a last "
@@ -89,7 +90,8 @@ def compared(config: RunConfig, models: dict[str, Path], machine: Machine) -> st
         intervals = f"too few for intervals, which take {MIN_FOR_INTERVAL} of each"
     elif note_on_last:
         note_on_last += f" {CHOSEN}"
-    note = f"Sliced Wasserstein distances, less is better, on {counts}: {intervals}.{note_on_last}"
+    note_on_styles = f" {STYLES_OF_SCORES}" if has_styles(config.method, config.size) else ""
+    note = f"Sliced Wasserstein distances, less is better, on {counts}: {intervals}.{note_on_last}{note_on_styles}"
     return table(("", *map(" to ".join, OTHER.items())), cells) + paragraph(note)
 
 

@@ -13,12 +13,15 @@ from rich.console import Console
 from nicegan.analysis.heatmaps import heatmap_sheet, plot_heatmaps
 from nicegan.analysis.latent_pictures import plot_latents, plot_neighbours
 from nicegan.analysis.latents import analyse_latents
+from nicegan.analysis.styles import plot_styles
 from nicegan.console import say
 from nicegan.data.places import find_dataset
 from nicegan.device import Machine, set_up_machine
 from nicegan.errors import ConfigError, NiceganError
-from nicegan.evaluation.evaluate import Watch, evaluate_model, unwatched
+from nicegan.evaluation.evaluate import evaluate_model
 from nicegan.evaluation.score_table import below, difference_rows, score_rows, title
+from nicegan.evaluation.watch import Watch, unwatched
+from nicegan.inference.styles import has_styles
 from nicegan.model_file import read_spec
 from nicegan.report.checkpoints import CHOSEN, compared, standing_checkpoints
 from nicegan.report.html import figure, paragraph, section, subtitle, table
@@ -27,7 +30,7 @@ from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
 from nicegan.shapes import OTHER
 
-NUM_LATENTS, NUM_HEATMAPS = 100, 4  # images of each domain
+NUM_LATENTS, NUM_HEATMAPS, NUM_STYLED = 100, 4, 4  # images of each domain
 
 
 def report(  # noqa: PLR0913
@@ -69,6 +72,8 @@ def report(  # noqa: PLR0913
             "Latents": partial(latents, run, config, machine),
             "Heatmaps": partial(heatmaps, run, config, machine),
         }
+        if has_styles(config.method, config.size):
+            parts["Styles"] = partial(styles, run, config, machine)
         return write_report(run, first, list(_made(parts, console)))
 
 
@@ -128,6 +133,13 @@ def heatmaps(run: Path, config: RunConfig, machine: Machine) -> str:
     found = plot_heatmaps(run, dataset, machine, count=NUM_HEATMAPS)
     sheets = {domain: heatmap_sheet(found, domain) for domain in OTHER.values()}
     return "".join(figure(_png(sheet), f"Images of {domain}", wide=True) for domain, sheet in sheets.items())
+
+
+def styles(run: Path, config: RunConfig, machine: Machine) -> str:
+    """Return translations in several styles."""
+    dataset = find_dataset(config.data, config.domain_a, config.domain_b)
+    sheets = plot_styles(run, dataset, machine, count=NUM_STYLED)
+    return "".join(figure(_png(sheet), f"Translated to {target}", wide=True) for target, sheet in sheets.items())
 
 
 def _png(image: PILImage.Image) -> bytes:

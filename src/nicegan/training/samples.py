@@ -12,6 +12,8 @@ from nicegan.methods.base import HasHeatmap, HasStyles, TranslationModel
 from nicegan.shapes import OTHER, Batch, DomainName, Image
 from nicegan.sheets import Group, overlaid, plot_sheet
 
+AT_ONCE = 8  # images that are translated together
+STYLES_OF_SCORES = "Each image is translated with one random style, always the same."
 NUM_STYLES = 3  # translations of one image, by methods that make several
 
 
@@ -24,7 +26,9 @@ def views(networks: TranslationModel, source: DomainName, image: Image) -> dict[
         columns["heatmap"] = overlaid(networks.heatmap(image, source), image)
     columns["reconstruction"] = networks.reconstruct(image, source)
     columns |= translations(networks, target, image)
-    columns["cycle"] = networks.translate(columns[next(name for name in columns if "translation" in name)], source)
+    own_style = networks.encode_style(image, source) if isinstance(networks, HasStyles) else None
+    first = columns[next(name for name in columns if "translation" in name)]
+    columns["cycle"] = networks.translate(first, source, own_style)
     return columns
 
 
@@ -41,8 +45,19 @@ def translations(networks: TranslationModel, target: DomainName, image: Image) -
 
 @torch.no_grad()
 def translated(networks: TranslationModel, target: DomainName, images: Image, device: torch.device) -> Image:
-    """Return many images, translated a few at a time on `device`; the result is on the CPU."""
-    return torch.cat([networks.translate(few.to(device), target).cpu() for few in images.split(8)])
+    """Return many images, translated a few at a time on `device`; the result is on the CPU.
+
+    A model with styles gives each image a random one, always the same.
+    """
+    if not isinstance(networks, HasStyles):
+        return torch.cat([networks.translate(few.to(device), target).cpu() for few in images.split(AT_ONCE)])
+    styles = networks.sample_styles(len(images), torch.Generator().manual_seed(0)).split(AT_ONCE)
+    return torch.cat(
+        [
+            networks.translate(few.to(device), target, style.to(device)).cpu()
+            for few, style in zip(images.split(AT_ONCE), styles, strict=True)
+        ]
+    )
 
 
 def plot_grid(networks: TranslationModel, samples: Batch) -> PILImage.Image:
