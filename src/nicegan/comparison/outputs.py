@@ -21,6 +21,7 @@ from nicegan.files import write_atomically
 from nicegan.inference.files import Scaling, translate_planned
 from nicegan.inference.styles import styles_for_scores
 from nicegan.inference.translator import load
+from nicegan.metrics.pattern import SMALLEST_SIDE, pattern_score
 from nicegan.metrics.wasserstein import sliced_wasserstein
 from nicegan.model_file import MODEL_FILE, read_spec
 from nicegan.shapes import OTHER, DomainName, Image
@@ -97,8 +98,7 @@ class Outputs:
         fakes = ImageSet(name, str(folder), list(plan.values()), inputs.keys)
         source = shrunk[way.source]._replace(name=UNTRANSLATED)
         real = shrunk[way.target]
-        of_fakes: dict[str, ScoreValue] = {"sliced_wasserstein": _value(self._wasserstein(fakes, real))}
-        of_none: dict[str, ScoreValue] = {"sliced_wasserstein": _value(self._wasserstein(source, real))}
+        of_fakes, of_none = (self._without_network(images, real) for images in (fakes, source))
         if self.network:
             none, made = score_sets(real, [fakes], source, self.network).candidates
             for scores, candidate in ((of_none, none), (of_fakes, made)):
@@ -117,8 +117,12 @@ class Outputs:
             PILImage.fromarray(pixels).save(target)
         return images._replace(paths=list(plan.values()))
 
-    def _wasserstein(self, one: ImageSet, real: ImageSet) -> float:
-        return sliced_wasserstein(self._tensor(one), self._tensor(real))
+    def _without_network(self, one: ImageSet, real: ImageSet) -> dict[str, ScoreValue]:
+        fake, real_images = self._tensor(one), self._tensor(real)
+        scores = {"sliced_wasserstein": _value(sliced_wasserstein(fake, real_images))}
+        if min(self.size) >= SMALLEST_SIDE:
+            scores["pattern"] = _value(pattern_score(fake, real_images))
+        return scores
 
     def _tensor(self, images: ImageSet) -> Image:
         return to_network(torch.from_numpy(open_images(images.paths, self.size).pixels.copy()))

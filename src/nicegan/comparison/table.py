@@ -16,10 +16,11 @@ from nicegan.metrics.seeds import Spread, rounded, spread
 from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
 
-NAMES = {  # of the scores that papers print; less is better but for the last
+NAMES = {  # less is better, but SSIM says how much of the source is there, and a pattern of 1.00 is none
     "kernel": "KD x 100",
     "frechet": "FD",
     "sliced_wasserstein": "sliced Wasserstein",
+    "pattern": "pattern",
     "similarity": "SSIM to source",
 }
 KERNEL_FACTOR = 100
@@ -128,6 +129,7 @@ def facts(table: ComparisonTable) -> list[str]:
         "Scores: mean ± standard deviation over seeds; in brackets half the width of the 95 % interval over images. "
         "Of each run the checkpoint with the best score on the test images is taken, so these are no scores of "
         "unseen images.",
+        "Pattern: energy of periods of 2 and 4 pixels, the grid of up-sampling, over that of real images; 1.00 is none.",
         f"Features: {table.features}." if table.features else "No feature network: sliced Wasserstein distance only.",
         "Memory is predicted, the time of a step is the median of turns that the recipes took, images/s is training's.",
         f"Machine: {table.origin.get('machine', 'unknown')}.",
