@@ -129,7 +129,7 @@ def facts(table: ComparisonTable) -> list[str]:
         "Scores: mean ± standard deviation over seeds; in brackets half the width of the 95 % interval over images. "
         "Of each run the checkpoint with the best score on the test images is taken, so these are no scores of "
         "unseen images.",
-        "Pattern: energy of periods of 2 and 4 pixels, the grid of up-sampling, over that of real images; 1.00 is none.",
+        "Pattern: energy of periods of 2 and 4 pixels, an up-sampling grid, over that of real images; 1.00 is none.",
         f"Features: {table.features}." if table.features else "No feature network: sliced Wasserstein distance only.",
         "Memory is predicted, the time of a step is the median of turns that the recipes took, images/s is training's.",
         f"Machine: {table.origin.get('machine', 'unknown')}.",

@@ -28,7 +28,7 @@ def pattern_score(fake: Images, real: Images) -> float:
     return (grid_energy(fake) / grid_energy(real)).mean().item()
 
 
-def grid_energy(images: Images) -> Float[Tensor, "9"]:
+def grid_energy(images: Images) -> Float[Tensor, 9]:
     """Return, for each frequency of the grid, its power over the mean power of the frequencies around it."""
     height, width = (side // 4 * 4 for side in images.shape[2:])
     assert min(height, width) >= SMALLEST_SIDE
