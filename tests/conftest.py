@@ -24,6 +24,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test reads or writes the user's cache."""
     cache = tmp_path / "cache"
     monkeypatch.setenv("NICEGAN_CACHE", str(cache))
+    monkeypatch.delenv("NICEGAN_DATA", raising=False)
     return cache
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from time import sleep
 
 
 class Server(ThreadingHTTPServer):
@@ -15,6 +16,9 @@ class Server(ThreadingHTTPServer):
     break_after: int | None = None  # bytes of the body, then the connection is closed
     tag = '"one"'
     status = 200
+    length: int | None = None  # to be claimed, whatever the body's is
+    first: int | None = None  # byte that ranges are said to begin at
+    pause_after: int | None = None  # bytes of the body, then nothing comes until this is None
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -45,9 +49,16 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if first else 200)
         self.send_header("ETag", server.tag)
         if server.says_length:
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(server.length or len(body)))
+        if first and server.first is not None:
+            self.send_header("Content-Range", f"bytes {server.first}-{len(server.content) - 1}/{len(server.content)}")
         self.end_headers()
         with suppress(ConnectionError):  # a client that has seen enough
+            if pause := server.pause_after:
+                self.wfile.write(body[:pause])
+                body = body[pause:]
+                while server.pause_after:
+                    sleep(0.02)
             self.wfile.write(body[: server.break_after])
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nicegan.errors import CheckpointError, ConfigError, DataError, InputError, NiceganError, TrainingError
 
 if TYPE_CHECKING:
+    from nicegan.data.fetch import fetch_dataset
     from nicegan.evaluation.evaluate import evaluate, evaluate_model
     from nicegan.evaluation.outcome import Evaluation
     from nicegan.inference.translator import Translator, load
@@ -37,6 +38,7 @@ __all__ = [
     "__version__",
     "evaluate",
     "evaluate_model",
+    "fetch_dataset",
     "load",
     "recipe",
     "train",
@@ -49,6 +51,7 @@ _HOMES = {  # imported when first used, so that `import nicegan` is quick
     "Translator": "nicegan.inference.translator",
     "evaluate": "nicegan.evaluation.evaluate",
     "evaluate_model": "nicegan.evaluation.evaluate",
+    "fetch_dataset": "nicegan.data.fetch",
     "load": "nicegan.inference.translator",
     "recipe": "nicegan.recipes",
     "train": "nicegan.training.trainer",

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import HTTPError, URLError
@@ -41,27 +42,29 @@ class _Offer(NamedTuple):
 
 
 def download(
-    url: str,
+    urls: str | Sequence[str],
     path: Path,
     *,
     sha256: str | None = None,
     size: int | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Downloaded:
-    """Return the file at `path`, fetched from `url` unless it is there.
+    """Return the file at `path`, fetched from the first of `urls` that has it unless it is there.
 
     Args:
+        urls: the file's address, or that and its mirrors: where one breaks off, the next goes on.
         sha256, size: what the file must have, where that is known; size in bytes.
         progress: told how many of how many bytes are there (0 of an unknown number).
 
     Raises:
         DataError: no network, an interrupted download (the next call goes on with it), a wrong size or checksum.
     """
+    urls = [urls] if isinstance(urls, str) else urls
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.is_file():
-            _fetch(url, path, sha256, size, progress)
-        return _checked(url, path, sha256, size)
+            _fetch_from_any(urls, path, sha256, size, progress)
+        return _checked(urls[0], path, sha256, size)
     except OSError as problem:
         raise DataError(f"cannot write {problem.filename or path}: {problem.strerror or problem}") from None
 
@@ -87,17 +90,32 @@ def _checked(url: str, path: Path, sha256: str | None, size: int | None) -> Down
     return Downloaded(path, seen, verified=known is not None)
 
 
+def _fetch_from_any(urls: Sequence[str], path: Path, sha256: str | None, size: int | None, progress: Progress) -> None:
+    """Try the addresses in turn; if none gives the file, say what is wrong with each."""
+    problems: list[str] = []
+    for url in urls:
+        try:
+            return _fetch(url, path, sha256, size, progress)
+        except DataError as problem:
+            problems.append(str(problem))
+    way_out = f"; {_by_hand(path)}"
+    raise DataError("; ".join([*(problem.removesuffix(way_out) for problem in problems[:-1]), problems[-1]]))
+
+
 def _fetch(url: str, path: Path, sha256: str | None, size: int | None, progress: Progress) -> None:
     """Download into `path`.part, going on with what lies there, and rename it once it is whole."""
     part, note = (path.with_name(f"{path.name}{suffix}") for suffix in (".part", ".part.tag"))
     have = part.stat().st_size if part.is_file() else 0
     try:
-        with _open(url, have, note) as answer:
+        with _open(url, have, note, is_known=sha256 is not None) as answer:
             offer = _offer(answer, have)
+            if offer.first > have:  # a server that cannot count: without a part it is not asked to
+                part.unlink()
+                return _fetch(url, path, sha256, size, progress)
             if size is not None and offer.total not in (None, size):
                 raise DataError(f"{url} has {offer.total} bytes where {size} are expected: it is another file")
-            note.write_text(offer.tag, encoding="utf-8")
-            have = _append(answer, part, offer, progress)
+            note.write_text(f"{offer.tag}\n{url}", encoding="utf-8")
+            have = _append(answer, part, offer, size, progress)
     except HTTPError as problem:
         if problem.code == RANGE_NOT_SATISFIABLE and have:
             part.unlink()
@@ -114,12 +132,16 @@ def _fetch(url: str, path: Path, sha256: str | None, size: int | None, progress:
     return None
 
 
-def _open(url: str, have: int, note: Path) -> http.client.HTTPResponse:
-    """Ask for the bytes after the first `have`, or for all if the file there is another one by now."""
+def _open(url: str, have: int, note: Path, *, is_known: bool) -> http.client.HTTPResponse:
+    """Ask for the bytes after the first `have`, or for all if the file there is another one by now.
+
+    What another address sent is gone on with only if the checksum is known, which tells whether both have one file.
+    """
     headers = {"User-Agent": "nicegan", "Accept-Encoding": "identity"}
-    if have:
+    tag, _, origin = note.read_text(encoding="utf-8").partition("\n") if note.is_file() else ("", "", "")
+    if have and (is_known or origin in ("", url)):
         headers["Range"] = f"bytes={have}-"
-        if note.is_file() and (tag := note.read_text(encoding="utf-8")):
+        if tag and origin in ("", url):
             headers["If-Range"] = tag
     return urlopen(Request(url, headers=headers), timeout=TIMEOUT_SECONDS)  # noqa: S310
 
@@ -127,20 +149,25 @@ def _open(url: str, have: int, note: Path) -> http.client.HTTPResponse:
 def _offer(answer: http.client.HTTPResponse, have: int) -> _Offer:
     length = answer.headers.get("Content-Length", "")
     rest = int(length) if length.isdigit() else None
-    first = have if answer.status == PARTIAL_CONTENT else 0
+    begin = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
+    first = (int(begin[1]) if begin else have) if answer.status == PARTIAL_CONTENT else 0
     etag = answer.headers.get("ETag", "")
     tag = answer.headers.get("Last-Modified", "") if etag.startswith("W/") or not etag else etag
     return _Offer(first, None if rest is None else first + rest, tag)
 
 
-def _append(answer: http.client.HTTPResponse, part: Path, offer: _Offer, progress: Progress) -> int:
-    """Write what the server sends behind the offer's first byte; returns how many bytes are there then."""
+def _append(answer: http.client.HTTPResponse, part: Path, offer: _Offer, size: int | None, progress: Progress) -> int:
+    """Write what the server sends behind the offer's first byte; returns how many bytes are there then.
+
+    A server that sends more than the expected size is not listened to for ever.
+    """
     done = offer.first
     with part.open("r+b" if part.is_file() else "wb") as file:
         file.truncate(done)
         file.seek(done)
-        while chunk := _read(answer, offer):
+        while (size is None or done <= size) and (chunk := _read(answer, offer)):
             file.write(chunk)
+            file.flush()  # what a killed process has fetched stays
             done += len(chunk)
             progress(done, offer.total or 0)
         file.flush()
@@ -149,9 +176,9 @@ def _append(answer: http.client.HTTPResponse, part: Path, offer: _Offer, progres
 
 
 def _read(answer: http.client.HTTPResponse, offer: _Offer) -> bytes:
-    """Return the next bytes; none at the end, or where the connection breaks and the missing bytes will tell."""
+    """Return bytes that have come; none at the end, or where the connection breaks and the missing bytes will tell."""
     try:
-        return answer.read(CHUNK)
+        return answer.read1(CHUNK)
     except (http.client.HTTPException, ConnectionError, TimeoutError):
         if offer.total is None:
             raise
@@ -164,7 +191,10 @@ def _accept(url: str, part: Path, path: Path, sha256: str | None, size: int | No
     for what, found, expected in (("size", seen_size, size), ("checksum", seen, sha256)):
         if expected is not None and found != expected:
             part.unlink()
-            raise DataError(f"{url} was downloaded with the {what} {found}, not {expected}: removed; try again later")
+            more = " or more" if size is not None and seen_size > size else ""  # reading ended there
+            raise DataError(
+                f"{url} was downloaded with the {what} {found}{more}, not {expected}: removed; try again later"
+            )
     part.replace(path)
     sync_folder(path.parent)
 

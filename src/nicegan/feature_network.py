@@ -12,7 +12,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from nicegan.config import FULL_LEVELS, INCEPTION, Levels, Size
-from nicegan.data.cache import Progress, cache_folder
+from nicegan.data.cache import Progress
+from nicegan.data.cache_entries import cache_folder
 from nicegan.device import full_precision, use_device
 from nicegan.download import Downloaded, download, sha256_of
 from nicegan.errors import DataError, is_out_of_memory

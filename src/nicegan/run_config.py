@@ -21,6 +21,7 @@ from nicegan.config import (
     ValueRange,
     is_url,
 )
+from nicegan.data.catalogue import WholeDatasetPath
 from nicegan.methods.registry import DEFAULT_METHOD, AnyMethod
 
 METHOD_GROUPS = ("network", "loss", "optimizer")  # where version 0.1.0 kept the settings of the one method it had
@@ -41,8 +42,9 @@ class MovablePath:
 class RunConfig(Frozen):
     """Everything that makes a training run what it is."""
 
-    data: Annotated[Folder | None, MovablePath()] = None
-    """Folder that holds trainA, trainB, testA and testB: folders, lists (trainA.txt) or tar shards (trainA*.tar)."""
+    data: Annotated[WholeDatasetPath | None, MovablePath()] = None
+    """Folder that holds trainA, trainB, testA and testB: folders, lists (trainA.txt) or tar shards (trainA*.tar); or
+    the name of a set that nicegan data get has fetched."""
     domain_a: Annotated[Location | None, MovablePath()] = None
     """Images of domain A, in place of a dataset folder: a folder, a list.txt, or tar shards, "a-{000..012}.tar"."""
     domain_b: Annotated[Location | None, MovablePath()] = None

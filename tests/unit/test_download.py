@@ -1,5 +1,6 @@
 """Downloads from a server that breaks off, knows no ranges, lies about sizes, or is not there."""
 
+import errno
 import hashlib
 import socket
 from collections.abc import Iterator
@@ -114,7 +115,7 @@ def test_a_server_that_does_not_say_the_length(server: Server, path: Path) -> No
     server.says_length = False
     assert download(server.url, path).sha256 == SUM
     path.unlink()
-    with pytest.raises(DataError, match="size 3000000, not 5: removed"):
+    with pytest.raises(DataError, match="or more, not 5: removed"):
         download(server.url, path, size=5)
 
 
@@ -131,6 +132,47 @@ def test_no_such_file_and_no_server(server: Server, path: Path) -> None:
         with pytest.raises(DataError, match="cannot download") as caught:
             download(url, path)
         assert "\n" not in str(caught.value)
+
+
+def test_a_mirror_goes_on_where_the_first_server_broke_off(server: Server, path: Path) -> None:
+    with file_server(CONTENT) as mirror:
+        server.break_after, mirror.tag = 1_500_000, '"of the mirror"'
+        assert download([server.url, mirror.url], path, sha256=SUM, size=len(CONTENT)).verified
+        assert (server.asked, mirror.asked) == ([None], ["bytes=1500000-"])
+        path.unlink()
+        assert download([server.url, mirror.url], path).sha256 == SUM
+        assert mirror.asked[1:] == [None], "of an unknown file nobody knows whether both have the same one"
+
+
+def test_a_mirror_stands_in_for_a_server_that_is_wrong_or_gone(server: Server, path: Path) -> None:
+    with file_server(CONTENT) as mirror:
+        for wrong in ({"content": CONTENT[:-1] + b"?"}, {"content": CONTENT[:-9]}, {"status": 500}, {"length": 9}):
+            for name, value in ({"content": CONTENT, "status": 200, "length": None} | wrong).items():
+                setattr(server, name, value)
+            assert download([server.url, mirror.url], path, sha256=SUM, size=len(CONTENT)).verified
+            path.unlink()
+        mirror.status = 404
+        with pytest.raises(
+            DataError, match=r"has 9 bytes where 3000000 .*; cannot download .*404 Not Found; with a net"
+        ):
+            download([server.url, mirror.url], path, sha256=SUM, size=len(CONTENT))
+
+
+def test_no_mirror_is_asked_when_the_disk_is_full(server: Server, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("nicegan.download.os.fsync", full)
+    with file_server(CONTENT) as mirror, pytest.raises(DataError, match=r"cannot write .*file.bin: No space left"):
+        download([server.url, mirror.url], path)
+    assert mirror.asked == []
+
+
+def test_a_range_that_begins_elsewhere_starts_over(server: Server, path: Path) -> None:
+    leave_part(path, CONTENT[:1_000_000])
+    server.first = 1_000_001
+    assert download(server.url, path).sha256 == SUM
+    assert server.asked == ["bytes=1000000-", None]
 
 
 def test_a_place_that_cannot_be_written(server: Server, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tests.conftest import TINY, write_images
 from nicegan.cli import ablate, analyze, bench, train
 from nicegan.cli.cache import CacheArguments
 from nicegan.cli.compare import CompareArguments
+from nicegan.cli.data import DataArguments
 from nicegan.cli.demo import DemoArguments
 from nicegan.cli.evaluate import EvaluateArguments
 from nicegan.cli.import_ import ImportArguments
@@ -37,6 +38,7 @@ READERS = {
 KINDS = {
     "cache": CacheArguments,
     "compare": CompareArguments,
+    "data": DataArguments,
     "demo": DemoArguments,
     "evaluate": EvaluateArguments,
     "import": ImportArguments,

@@ -24,6 +24,7 @@ COMMANDS = {  # name -> (module, what it does)
     "bench": ("nicegan.cli.bench", "measure speed, and predict memory"),
     "ablate": ("nicegan.cli.ablate", "train every combination of some switches, and compare them in one table"),
     "compare": ("nicegan.cli.compare", "train several recipes under equal conditions, and compare them in one table"),
+    "data": ("nicegan.cli.data", "list the benchmark data sets, or fetch them by name"),
     "cache": ("nicegan.cli.cache", "list or remove what is kept on the disk to save time"),
     "demo": ("nicegan.cli.demo", "train on painted scenes in minutes, and see how near the truth it comes"),
 }

@@ -37,7 +37,7 @@ class DataArguments(Frozen):
 
     data: Path | None = None
     """Folder that holds trainA and trainB, and testA and testB, which are taken if they are there: folders, lists
-    (testA.txt) or tar shards (testA*.tar)."""
+    (testA.txt) or tar shards (testA*.tar); or the name of a fetched set (nicegan data get)."""
     domain_a: Location | None = None
     """Images of domain A, in place of a dataset folder: a folder, a list.txt, or tar shards, "a-{000..012}.tar"."""
     domain_b: Location | None = None

@@ -34,8 +34,7 @@ def run(arguments: list[str]) -> int:
 
     from datetime import datetime
 
-    from nicegan.data.cache import cache_folder
-    from nicegan.data.cache_entries import entries, remove, unused_for
+    from nicegan.data.cache_entries import cache_folder, entries, remove, unused_for
 
     chosen = [entry for entry in entries(cache_folder()) if unused_for(entry, given.unused_for)]
     for entry in chosen:

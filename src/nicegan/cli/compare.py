@@ -10,6 +10,7 @@ from pydantic import Field, PositiveInt
 
 from nicegan.cli.parse import parse
 from nicegan.config import Features, Frozen, Precision
+from nicegan.data.catalogue import DatasetPath, not_a_folder
 from nicegan.errors import ConfigError
 
 SHARED = ("image_size", "batch_size", "features", "precision", "device", "num_threads")
@@ -25,8 +26,8 @@ class CompareArguments(Frozen):
     The same command goes on where it stopped; with more recipes or seeds it trains only what is new.
     """
 
-    data: Annotated[Path, tyro.conf.Positional]
-    """Folder that holds trainA, trainB, testA and testB."""
+    data: Annotated[DatasetPath, tyro.conf.Positional]
+    """Folder that holds trainA, trainB, testA and testB; or the name of a set that nicegan data get has fetched."""
     recipes: Annotated[str, tyro.conf.arg(metavar="NAME,NAME...")]
     """What to compare: names of recipes, with commas. Size and batch are the first one's unless given."""
     budget: Annotated[str, tyro.conf.arg(metavar="STEPS|TIME")]
@@ -56,7 +57,7 @@ def run(arguments: list[str]) -> int:
     """Train and compare; returns the exit code."""
     given = parse(CompareArguments, arguments, "compare")
     if not given.data.is_dir():
-        raise ConfigError(f"{given.data} is not a folder: name one that holds trainA, trainB, testA and testB")
+        raise ConfigError(f"{not_a_folder(given.data)}; name one that holds trainA, trainB, testA and testB")
 
     from rich.console import Console
 

@@ -39,7 +39,7 @@ class EvaluateArguments(Frozen):
     """A run folder (RUN@8000: its checkpoint of that step) or a model.safetensors."""
     data: Path | None = None
     """Dataset folder with testA and testB, to score a model on: folders, lists (testA.txt) or tar shards
-    (testA*.tar)."""
+    (testA*.tar); or the name of a fetched set (nicegan data get)."""
     real: Path | None = None
     """Folder of real images of the target domain."""
     fake: Path | None = None

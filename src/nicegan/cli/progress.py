@@ -11,7 +11,10 @@ from rich.progress import Progress
 
 @contextmanager
 def bar(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar while the context lasts; call what it gives with (done, count). Nothing where there is no terminal."""
+    """A bar while the context lasts; call what it gives with (done, count), 0 for an unknown count.
+
+    Nothing where there is no terminal.
+    """
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=None)
-        yield lambda done, count: progress.update(task, completed=done, total=count)
+        yield lambda done, count: progress.update(task, completed=done, total=count or None)

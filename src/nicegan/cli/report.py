@@ -8,7 +8,8 @@ from typing import Annotated
 import tyro
 
 from nicegan.cli.parse import parse
-from nicegan.config import Features, Folder, Frozen
+from nicegan.config import Features, Frozen
+from nicegan.data.catalogue import WholeDatasetPath
 
 
 class ReportArguments(Frozen):
@@ -19,7 +20,7 @@ class ReportArguments(Frozen):
 
     run: Annotated[Path, tyro.conf.Positional]
     """A run folder."""
-    data: Folder | None = None
+    data: WholeDatasetPath | None = None
     """Where the run's dataset folder is now, if it has moved."""
     features: Features | None = None
     """Feature network for the scores: inception (FID, KID) or a TorchScript file (FD, KD); else weight-free ones."""

@@ -13,6 +13,7 @@ import tyro
 
 from nicegan.cli.parse import parse
 from nicegan.config import INCEPTION, Folder, is_url
+from nicegan.data.catalogue import WholeDatasetPath, way_to_get
 from nicegan.errors import ConfigError
 from nicegan.methods.registry import DEFAULT_METHOD, AnyMethod
 from nicegan.recipes import RECIPES, recipe
@@ -27,9 +28,9 @@ class TrainArguments(RunConfig):
     nicegan train --resume runs/mine
     """
 
-    data: Annotated[Folder | None, tyro.conf.Positional] = None
+    data: Annotated[WholeDatasetPath | None, tyro.conf.Positional] = None
     """Folder that holds trainA and trainB, and testA and testB for held-out images: folders, lists (trainA.txt) or tar
-    shards (trainA*.tar)."""
+    shards (trainA*.tar); or the name of a set that nicegan data get has fetched."""
     recipe: Annotated[str, tyro.conf.arg(metavar="|".join(RECIPES))] = "nicegan"
     """Where the settings that are not given come from, those of the method (below) included."""
     method: Annotated[AnyMethod, tyro.conf.arg(name="")] = DEFAULT_METHOD
@@ -90,7 +91,7 @@ def read_arguments(arguments: list[str]) -> tuple[RunConfig, Path]:
 def refuse_missing(config: RunConfig, base: RunConfig, run: str) -> None:
     """Raise ConfigError if what a run needs is no longer where it was, and nothing else was named."""
     if config.data is not None and config.data == base.data and not config.data.is_dir():
-        way_out = f"nicegan train DATA --resume {run}"
+        way_out = f"nicegan train DATA --resume {run}{way_to_get(config.data)}"
         raise ConfigError(f"the run's images are not in {config.data} any more: say where they are now: {way_out}")
     network = config.features
     if network not in (None, INCEPTION) and network == base.features and not Path(network).is_file():

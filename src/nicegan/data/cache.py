@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nicegan.config import FULL_LEVELS, Levels
-from nicegan.data.cache_entries import make_room, mark_used
+from nicegan.data.cache_entries import cache_folder, make_room, mark_used
 from nicegan.data.folders import read_image, without_image_warnings, workers
 from nicegan.errors import DataError
 from nicegan.files import write_flushed
@@ -54,16 +54,6 @@ class ImageStore(NamedTuple):
 
 
 Decode = Callable[[Path], Pixels | DataError]
-
-
-def cache_folder() -> Path:
-    """Where caches lie: NICEGAN_CACHE, or nicegan in the user's cache folder."""
-    if folder := os.environ.get("NICEGAN_CACHE"):
-        return Path(folder)
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nicegan"
-    except RuntimeError:  # a user without a home
-        raise DataError("there is no home folder to keep the cache in: set NICEGAN_CACHE to a folder") from None
 
 
 def open_images(

@@ -32,6 +32,16 @@ class Entry(NamedTuple):
     used: float
 
 
+def cache_folder() -> Path:
+    """Where caches lie: NICEGAN_CACHE, or nicegan in the user's cache folder."""
+    if folder := os.environ.get("NICEGAN_CACHE"):
+        return Path(folder)
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nicegan"
+    except RuntimeError:  # a user without a home
+        raise DataError("there is no home folder to keep the cache in: set NICEGAN_CACHE to a folder") from None
+
+
 def entries(folder: Path) -> list[Entry]:
     """Return all entries of a cache folder, the one that was used last first."""
     return sorted(_found(folder), key=lambda entry: -entry.used)

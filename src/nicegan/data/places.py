@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nicegan.config import is_url
+from nicegan.data.catalogue import SPLITS, named_folder, not_a_folder
 from nicegan.data.folders import SUFFIXES, described, find_images
 from nicegan.data.remote import matching_urls
 from nicegan.errors import DataError
 
-SPLITS = ("trainA", "trainB", "testA", "testB")
 MAX_SHARDS = 1_000_000  # of one domain: more is a slip of the pen
 _BRACES = re.compile(r"(\{\d{1,18}\.\.\d{1,18}\}|\{[^{}]*,[^{}]*\})")
 
@@ -55,7 +55,7 @@ class Dataset(NamedTuple):
 
 
 def find_dataset(data: Path | None, domain_a: str | None, domain_b: str | None) -> Dataset:
-    """Return the images of a dataset folder, or of two sources (see `find_source`).
+    """Return the images of a dataset folder, which may be a fetched set's name, or of two sources (see `find_source`).
 
     Raises:
         DataError: a source that is missing or empty, or the same source for both domains.
@@ -63,7 +63,7 @@ def find_dataset(data: Path | None, domain_a: str | None, domain_b: str | None) 
     if data is not None and (domain_a or domain_b):
         raise DataError("give a dataset folder, or --domain-a and --domain-b, not both")
     if data is not None:
-        return _find_splits(data)
+        return _find_splits(named_folder(data))
     if domain_a is None or domain_b is None:
         raise DataError("no data: give a dataset folder (with trainA, trainB), or both --domain-a and --domain-b")
     sources = find_source(domain_a), find_source(domain_b)
@@ -73,7 +73,7 @@ def find_dataset(data: Path | None, domain_a: str | None, domain_b: str | None) 
 
 def _find_splits(data: Path) -> Dataset:
     if not data.is_dir():
-        raise DataError(f"{data} is not a folder")
+        raise DataError(not_a_folder(data))
     found = {name: find_split(data, name) for name in SPLITS}
     missing = [name for name in SPLITS[:2] if not found[name]]
     if missing:

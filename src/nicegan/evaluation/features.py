@@ -18,7 +18,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from nicegan.config import FULL_LEVELS
-from nicegan.data.cache import Progress, cache_folder, scaled
+from nicegan.data.cache import Progress, scaled
+from nicegan.data.cache_entries import cache_folder
 from nicegan.data.folders import listing, portions, read_image, without_image_warnings, workers
 from nicegan.distributed import ALONE, ProcessGroup
 from nicegan.errors import DataError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from nicegan.data.catalogue import named_folder, not_a_folder
 from nicegan.data.folders import listing, without_image_warnings
 from nicegan.data.places import ImageSource, Tars, find_split
 from nicegan.data.shuffle_buffer import BrokenImage, decoded
@@ -17,14 +18,15 @@ def read_test_images(data: Path, folder: Path) -> dict[str, ImageSet]:
     """Return the test images of "A" and "B", numbered by their keys; a file that a list names twice counts once.
 
     Args:
-        data: a dataset folder.
+        data: a dataset folder, or the name of a fetched set.
         folder: where the images of tar shards are unpacked.
 
     Raises:
         DataError: there are none, or a single one; or shards, or images in them, that cannot be read (all are listed).
     """
+    data = named_folder(data)
     if not data.is_dir():
-        raise DataError(f"{data} is not a folder: name one that holds testA and testB")
+        raise DataError(f"{not_a_folder(data)}; name one that holds testA and testB")
     sources = {domain: find_split(data, f"test{domain}") for domain in "AB"}
     if missing := [f"test{domain}" for domain, source in sources.items() if source is None]:
         raise DataError(
