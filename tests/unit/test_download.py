@@ -119,6 +119,16 @@ def test_a_server_that_does_not_say_the_length(server: Server, path: Path) -> No
         download(server.url, path, size=5)
 
 
+def test_a_server_that_never_ends_is_left(server: Server, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nicegan.download.TIMEOUT_SECONDS", 2)
+    server.says_length, server.pause_after = False, 100_000
+    try:
+        with pytest.raises(DataError, match="or more, not 5: removed"):
+            download(server.url, path, size=5)
+    finally:
+        server.pause_after = None
+
+
 def test_no_such_file_and_no_server(server: Server, path: Path) -> None:
     server.status = 404
     with pytest.raises(DataError, match="404 Not Found; .*put the file at"):
@@ -137,7 +147,10 @@ def test_no_such_file_and_no_server(server: Server, path: Path) -> None:
 def test_a_mirror_goes_on_where_the_first_server_broke_off(server: Server, path: Path) -> None:
     with file_server(CONTENT) as mirror:
         server.break_after, mirror.tag = 1_500_000, '"of the mirror"'
-        assert download([server.url, mirror.url], path, sha256=SUM, size=len(CONTENT)).verified
+        seen: list[int] = []
+        found = download([server.url, mirror.url], path, sha256=SUM, progress=lambda done, _: seen.append(done))
+        assert found.verified
+        assert seen == sorted(seen), "what is there is not fetched again"
         assert (server.asked, mirror.asked) == ([None], ["bytes=1500000-"])
         path.unlink()
         assert download([server.url, mirror.url], path).sha256 == SUM

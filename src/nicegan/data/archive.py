@@ -27,7 +27,7 @@ MAX_NAME = 200  # bytes
 MAX_DIRECTORY = 16 << 20  # bytes of the list of files: it is read into memory as a whole
 CHUNK = 1 << 20  # bytes
 _END_RECORD, _END_RECORD_64 = b"PK\x05\x06", b"PK\x06\x07"
-_TAIL = 20 + 22 + 65_535  # bytes in which the end records lie
+_TAIL = 20 + 22 + 65_535  # bytes that hold the end records
 _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,

@@ -1,4 +1,4 @@
-"""The benchmark data sets by name: where each comes from, what its archive must be, and where a fetched one lies."""
+"""The benchmark data sets by name: where each comes from, what its archive must be, and where a fetched set is kept."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -203,14 +203,19 @@ def start(server: Server) -> subprocess.Popen[str]:
     )
 
 
+def wait_until(is_so: Callable[[], bool]) -> None:
+    for _ in range(3000):
+        if is_so():
+            return
+        time.sleep(0.02)
+    raise TimeoutError
+
+
 def test_a_killed_fetch_goes_on(server: Server) -> None:
     server.pause_after = 1000
     process = start(server)
     part = catalogue.datasets_folder() / f".downloads/{NAME}.zip.part"
-    for _ in range(1000):
-        if part.is_file() and part.stat().st_size:
-            break
-        time.sleep(0.02)
+    wait_until(lambda: part.is_file() and part.stat().st_size > 0)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     have = part.stat().st_size
@@ -221,9 +226,16 @@ def test_a_killed_fetch_goes_on(server: Server) -> None:
 
 
 def test_two_processes_fetch_one_set(server: Server) -> None:
-    processes = [start(server) for _ in range(2)]
-    said = [process.communicate()[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
+    server.pause_after = 1000
+    first = start(server)
+    wait_until(lambda: bool(server.asked))
+    second = start(server)
+    assert second.stderr is not None
+    said = second.stderr.readline()
+    server.pause_after = None
+    ends = [process.communicate()[1] for process in (first, second)]
+    assert said == f"another process fetches {NAME}: waiting for it\n"
+    assert (first.returncode, second.returncode) == (0, 0), ends
     assert len(server.asked) == 1
     assert tuple(measure(catalogue.datasets_folder() / NAME).counts.values()) == COUNTS
 
