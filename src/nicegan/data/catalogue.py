@@ -77,7 +77,7 @@ _SETS = (
     KnownSet(
         "cat2dog",
         ("http://vllab.ucmerced.edu/hylee/DRIT/datasets/cat2dog.zip",),
-        "photographs collected for DRIT, whose makers state no licence",
+        "photographs of cats and dogs; the makers of the set state no licence",
         counts=(771, 1264, 100, 100),
         holds_out=True,
     ),
