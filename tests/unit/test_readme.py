@@ -21,6 +21,7 @@ from nicegan.cli.import_ import ImportArguments
 from nicegan.cli.parse import parse
 from nicegan.cli.report import ReportArguments
 from nicegan.cli.translate import TranslateArguments
+from nicegan.methods.munit.config import MUNIT
 from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
 from nicegan.model_file import ModelSpec, save_model
 from nicegan.recipes import RECIPES
@@ -122,6 +123,22 @@ def test_the_program_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monk
     made: dict[str, Any] = {}
     exec(program, made)
     assert made["image"].size == made["where"].size == (70, 61)
+
+
+def test_the_program_of_styles_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    method = MUNIT.tiny()
+    Path("runs/munit").mkdir(parents=True)
+    spec = ModelSpec(method=method, image_size=(64, 64))
+    save_model(Path("runs/munit/model.safetensors"), spec, method.build_translation_model((64, 64)))
+    for name, path in zip(("cat.jpg", "example_of_B.jpg"), write_images(tmp_path, 2, (70, 61)), strict=True):
+        path.rename(name)
+    [program] = [program for page, program in shown_programs() if page == "translating.md"]
+    made: dict[str, Any] = {}
+    exec(program, made)
+    images = [*made["five"], made["like"], made["mean"], made["between"]]
+    assert {image.size for image in images} == {(70, 61)}
+    assert len({image.tobytes() for image in images}) == len(images)
 
 
 def test_every_script_that_a_page_runs_is_there() -> None:

@@ -77,9 +77,7 @@ def translate_files(  # noqa: PLR0913
     progress: Progress = lambda done, count: None,
     processes: ProcessGroup = ALONE,
 ) -> list[Path]:
-    """Translate files and folders into `out`, outputs named like their inputs; returns the files written.
-
-    Each of several processes translates a part of the images.
+    """Translate files and folders into `out`, outputs named like their inputs; return the files written.
 
     Args:
         scaling: the size to translate at.
@@ -88,6 +86,7 @@ def translate_files(  # noqa: PLR0913
         skip_existing: leave out images whose outputs are all there.
         passed_over: counts the files in folders that are no images, as `nicegan.data.folders.find_images` does.
         progress: told how many of how many images are done.
+        processes: which translate a part of the images each.
 
     Raises:
         DataError: inputs that are missing, cannot be read (all are listed; the others are translated), or whose
@@ -130,17 +129,24 @@ def translate_planned(  # noqa: PLR0913
         for images in _read_ahead(pool, list(mine), read, 4 * batch_size, broken):
             for batch in of_one_size(images, batch_size, MAX_BATCH_PIXELS):
                 fakes, problems = _translated(translator, batch, to, styles)
-                outputs = [
-                    (target, pixels, source)
-                    for source, several in fakes.items()
-                    for target, pixels in zip(numbered(mine[source], len(several)), several, strict=True)
-                ]
-                written = pool.map(lambda output: writing.write(*output), outputs)
-                problems |= {output[-1]: found for output, found in zip(outputs, written, strict=True) if found}
+                problems |= _write(pool, writing, fakes, mine)
                 broken |= problems
                 done += len(batch) - len(problems)
                 progress(done + len(broken), len(mine))
     processes.on_first(partial(_refuse_broken, processes.all_gather(broken), len(plan)))
+
+
+def _write(
+    pool: ThreadPoolExecutor, writing: Writing, fakes: dict[Path, list[Pixels]], plan: dict[Path, Path]
+) -> dict[Path, DataError]:
+    """Write all outputs of each source; return what cannot be written, by source."""
+    outputs = [
+        (target, pixels, source)
+        for source, several in fakes.items()
+        for target, pixels in zip(numbered(plan[source], len(several)), several, strict=True)
+    ]
+    written = pool.map(lambda output: writing.write(*output), outputs)
+    return {source: found for (_, _, source), found in zip(outputs, written, strict=True) if found}
 
 
 def _refuse_unfit(translator: Translator, sources: Sequence[Path], scaling: Scaling) -> None:

@@ -67,14 +67,17 @@ def report(  # noqa: PLR0913
             scored = partial(compared, config, models, machine)
         else:  # a network that was named and is of no use ends the command
             scored = partial(str, scores(config, models, machine, features, watch))
-        parts: dict[str, Callable[[], str]] = {
-            "Scores": scored,
-            "Latents": partial(latents, run, config, machine),
-            "Heatmaps": partial(heatmaps, run, config, machine),
-        }
-        if has_styles(config.method, config.size):
-            parts["Styles"] = partial(styles, run, config, machine)
+        parts = {"Scores": scored} | analyses(run, config, machine)
         return write_report(run, first, list(_made(parts, console)))
+
+
+def analyses(run: Path, config: RunConfig, machine: Machine) -> dict[str, Callable[[], str]]:
+    """Return the sections that show what the model has learned, each to be made."""
+    found = {
+        "Latents": partial(latents, run, config, machine),
+        "Heatmaps": partial(heatmaps, run, config, machine),
+    }
+    return found | ({"Styles": partial(styles, run, config, machine)} if has_styles(config.method, config.size) else {})
 
 
 def _made(parts: dict[str, Callable[[], str]], console: Console | None) -> Iterator[str]:
