@@ -1,7 +1,7 @@
 """A plain transcription of the published NICE-GAN step, to measure against. Written from the method's description.
 
 Any file that defines these two can take its place (`nicegan bench --reference FILE`); `network` are the settings of the
-method's networks, by name:
+method's networks, by name, and "image_size", height and width:
 
     ReferenceStep(network, device)         called with images a, b in [-1, 1]; modules(): its nets
     ReferenceTranslation(network, device)  called with one image of domain A

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,7 +42,7 @@ def step(config: RunConfig) -> Side:
 def reference_step(config: RunConfig, device: str, file: Path) -> Side:
     """Return the step of the reference in `file`; `benchmarks/reference_nicegan.py` is such a file."""
     on_gpu = _prepare(device, config.num_threads)
-    reference = _load(file).ReferenceStep(config.method.network.model_dump(), device)
+    reference = load_reference(file).ReferenceStep(_network(config), device)
     a, b = (_noise(config, torch.device(device)) for _ in "ab")
     return Side(lambda: reference(a, b), lambda: _facts_of_step(lambda: reference(a, b), reference.modules()), on_gpu)
 
@@ -71,7 +72,7 @@ def difference(config: RunConfig, precisions: tuple[str, str]) -> float:
 def reference_translation(config: RunConfig, device: str, file: Path) -> Side:
     """Return the side of the reference's translation, one image at a time as the published code does it."""
     on_gpu = _prepare(device, config.num_threads)
-    reference = _load(file).ReferenceTranslation(config.method.network.model_dump(), device)
+    reference = load_reference(file).ReferenceTranslation(_network(config), device)
     images = _noise(config, torch.device(device)).split(1)
     return Side(lambda: [reference(image) for image in images], peak, on_gpu)
 
@@ -117,10 +118,24 @@ def _prepare(device: str, num_threads: int) -> bool:
     return torch.device(device).type == "cuda"
 
 
-def _load(file: Path) -> ModuleType:
+def _network(config: RunConfig) -> dict[str, Any]:
+    """Return the settings of the networks by name, and the size of the images: height and width."""
+    return {**config.method.network.model_dump(), "image_size": config.size}
+
+
+def load_reference(file: Path) -> ModuleType:
+    """Run a file that defines a reference, which may import modules beside it, and return it.
+
+    Raises:
+        ConfigError: it is no Python file.
+    """
     spec = importlib.util.spec_from_file_location("reference", file)
     if spec is None or spec.loader is None or not file.is_file():
         raise ConfigError(f"{file}: not a Python file that defines a reference")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str(file.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
     return module
