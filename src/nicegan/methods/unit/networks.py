@@ -8,6 +8,7 @@ from torch import nn
 from nicegan.nn.conv import ReflectConv2d
 from nicegan.nn.layer_norm import LayerNorm
 from nicegan.nn.resnet import ResidualBlock
+from nicegan.nn.upsampled_conv import UpsampledConv2d
 from nicegan.shapes import Image, Latent
 
 
@@ -19,8 +20,8 @@ class Generator(nn.Module):
         c = base_channels
         self.blocks = nn.Sequential(*(ResidualBlock(4 * c) for _ in range(num_blocks)))
         self.ups = nn.Sequential(
-            nn.Upsample(scale_factor=2), ReflectConv2d(4 * c, 2 * c, 5, bias=True), LayerNorm(2 * c),
-            nn.Upsample(scale_factor=2), ReflectConv2d(2 * c, c, 5, bias=True), LayerNorm(c),
+            UpsampledConv2d(4 * c, 2 * c), LayerNorm(2 * c),  # (n, 2c, h/2, w/2)
+            UpsampledConv2d(2 * c, c), LayerNorm(c),  # (n, c, h, w)
         )  # fmt: skip
         self.exit = ReflectConv2d(c, 3, 7, bias=True)
 
