@@ -17,7 +17,7 @@ setup: .venv/ready-dev
 
 .venv/ready-dev: .venv/ready
 	@echo "adding what the tests need"
-	@$(INSTALL) --editable '.[train,dev]'
+	@$(INSTALL) --editable '.[train,study,dev]'
 	@touch $@
 
 demo: .venv/ready

@@ -25,6 +25,10 @@ class CheckpointError(NiceganError):
     """A model or checkpoint file that is missing, broken, or not what it claims to be."""
 
 
+class StudyError(NiceganError):
+    """A folder of a preference study that is missing, damaged, or not what it claims to be."""
+
+
 class TrainingError(NiceganError):
     """A run that cannot go on: its numbers or its disk have gone wrong."""
 

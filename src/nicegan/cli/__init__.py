@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 
 from nicegan.errors import ConfigError, ElsewhereError, NiceganError, is_out_of_memory
-from nicegan.extras import ANALYSING, TRAINING, require
+from nicegan.extras import ANALYSING, STUDYING, TRAINING, require
 from nicegan.nearest import did_you_mean
 
 COMMANDS = {  # name -> (module, what it does)
@@ -25,11 +25,19 @@ COMMANDS = {  # name -> (module, what it does)
     "ablate": ("nicegan.cli.ablate", "train every combination of some switches, and compare them in one table"),
     "compare": ("nicegan.cli.compare", "train several recipes under equal conditions, and compare them in one table"),
     "data": ("nicegan.cli.data", "list the benchmark data sets, or fetch them by name"),
+    "study": ("nicegan.cli.study", "let people judge outputs in a browser, and report which they prefer"),
     "cache": ("nicegan.cli.cache", "list or remove what is kept on the disk to save time"),
     "demo": ("nicegan.cli.demo", "train on painted scenes in minutes, and see how near the truth it comes"),
 }
 SHARED = {"train", "translate", "evaluate"}  # commands whose work several processes can share
-NEEDED = {"analyze": ANALYSING, "report": ANALYSING, "demo": TRAINING, "ablate": TRAINING, "compare": TRAINING}
+NEEDED = {
+    "analyze": ANALYSING,
+    "report": ANALYSING,
+    "demo": TRAINING,
+    "ablate": TRAINING,
+    "compare": TRAINING,
+    "study": STUDYING,
+}
 LASTING = {"train", "ablate", "compare", "demo"}  # commands that go on when nobody reads what they say any more
 USAGE_ERROR, LOST_PEER = 2, 1
 

@@ -1,0 +1,240 @@
+"""nicegan study: people judge the outputs of several methods in a browser, and a report says how sure it is."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from pydantic import Field, PositiveInt
+
+from nicegan.cli.parse import parse
+from nicegan.config import Frozen, Side
+from nicegan.errors import ConfigError
+from nicegan.study.definition import Kind, Language, Rule, Show
+
+USAGE = """usage: nicegan study PART ...
+
+parts:
+  create  make a study's folder from source images and the outputs of several methods
+  serve   let raters answer in their browsers
+  report  shares with intervals, tests, agreement, raters left out; while it runs or after
+  plan    how many raters and images it takes to tell two shares from each other
+
+nicegan study PART --help says more.
+"""
+SEVERAL = "--method"  # takes several values, and may also be given several times
+
+
+class CreateArguments(Frozen):
+    """Make the folder of a study; all that decides it is written now, and cannot be changed after.
+
+    nicegan study create --source photos/testA --method ours=out/ours theirs=out/theirs --out STUDY
+
+    nicegan study create --comparison runs/comparison A2B --out STUDY
+    """
+
+    out: Path
+    """The study's folder; new."""
+    source: Path | None = None
+    """Folder of the images that were translated."""
+    method: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=DIR ...")] = ()
+    """Each method's name and the folder of its outputs, which are named like their sources."""
+    reference: Path | None = None
+    """Folder of real images: of the sources' names for --show reference, of any names for --kind real-or-fake."""
+    comparison: Annotated[tuple[Path, str] | None, tyro.conf.arg(metavar="DIR DIRECTION")] = None
+    """A finished folder of nicegan compare, and A2B or B2A, in place of --source and --method."""
+    kind: Kind = "best"
+    """best: choose one of all methods' outputs; pairs: one of two, or cannot tell; real-or-fake: one image alone."""
+    show: Show | None = None
+    """What is shown beside the outputs: the source (the default), the reference, both or none."""
+    question: str | None = None
+    """The question's exact words; without it the usual ones of this kind."""
+    language: Language = "en"
+    """Language of the raters' pages: English or Chinese."""
+    votes_per_image: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """How many raters answer each question: an image, and in pairs each pair of an image."""
+    images: PositiveInt | None = None
+    """How many source images, evenly chosen; all without it."""
+    size: Side | None = None
+    """Bring every image to so many pixels a side. Needed where the methods' outputs differ in size."""
+    trials: PositiveInt | None = None
+    """Trials of a rater that count; at most 30 without it."""
+    repeats: Annotated[int, Field(ge=0, le=1000)] = 2
+    """Trials that a rater gets twice: how well raters agree with themselves."""
+    obvious: Annotated[int, Field(ge=0, le=1000)] = 4
+    """Trials with an obvious answer, one output among damaged ones: who looks, and who does not."""
+    practice: Annotated[int, Field(ge=0, le=100)] = 1
+    """Trials before the first one that counts."""
+    seconds: Annotated[float, Field(gt=0, le=600)] | None = None
+    """How long each image is shown; for real-or-fake."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    """Seed of every order; a secret one without it."""
+    rule: Rule = Rule()
+    """When a rater is left out."""
+
+
+class ServeArguments(Frozen):
+    """Serve a study until Ctrl-C; a vote that was acknowledged is on the disk, whatever happens next.
+
+    nicegan study serve STUDY
+
+    nicegan study serve STUDY --host 0.0.0.0 --token
+    """
+
+    study: Annotated[Path, tyro.conf.Positional]
+    """A folder of nicegan study create."""
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 for every network of this machine."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """Port to listen on; 0 takes any that is free."""
+    token: bool = False
+    """Only who has the link that is printed may take part."""
+
+
+class ReportArguments(Frozen):
+    """Write report.md, report.html, report.json, votes.csv and figure.png of a study.
+
+    nicegan study report STUDY
+    """
+
+    study: Annotated[Path, tyro.conf.Positional]
+    """A folder of nicegan study create."""
+    out: Path | None = None
+    """Folder for the report; STUDY/report without it."""
+
+
+class PlanArguments(Frozen):
+    """Simulate studies: how many raters and images it takes to tell one share of votes from another.
+
+    nicegan study plan --shares 0.40 0.33
+    """
+
+    shares: tuple[float, float]
+    """The share that a method has, and the one that it is to be told from, as fractions."""
+    raters: tuple[PositiveInt, ...] = (5, 10, 20, 40, 80)
+    """Numbers of raters to try."""
+    images: tuple[PositiveInt, ...] = (10, 20, 40, 80)
+    """Numbers of images to try."""
+    trials: PositiveInt | None = None
+    """Images that each rater judges; all of them without it."""
+    rater_spread: Annotated[float, Field(ge=0, le=5)] = 0.4
+    """Standard deviation of the raters' preference, in logits."""
+    image_spread: Annotated[float, Field(ge=0, le=5)] = 0.6
+    """Standard deviation of the images' preference, in logits."""
+    power: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    """How often the difference shall be found."""
+    simulations: Annotated[int, Field(ge=50, le=100_000)] = 400
+    """Simulated studies for each number of raters and images."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of the simulation."""
+
+
+Arguments = CreateArguments | ServeArguments | ReportArguments | PlanArguments
+Part = Literal["create", "serve", "report", "plan"]
+PARTS: dict[Part, type[Arguments]] = {
+    "create": CreateArguments,
+    "serve": ServeArguments,
+    "report": ReportArguments,
+    "plan": PlanArguments,
+}
+
+
+def run(arguments: list[str]) -> int:
+    """Do one part; returns the exit code."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        sys.stdout.write(USAGE)
+        return 0 if arguments else 2
+    given = read_arguments(arguments)
+    if isinstance(given, CreateArguments):
+        return create(given)
+    if isinstance(given, ServeArguments):
+        return serve(given)
+    return report(given) if isinstance(given, ReportArguments) else plan(given)
+
+
+def read_arguments(arguments: list[str]) -> Arguments:
+    """Return what to do.
+
+    Raises:
+        ConfigError: no such part, or arguments that it does not take.
+    """
+    part, *rest = arguments
+    if part not in PARTS:
+        raise ConfigError(f"say what to do with a study: {', '.join(PARTS)}; not {part!r}")
+    return parse(PARTS[part], joined(rest) if part == "create" else rest, f"study {part}")
+
+
+def joined(arguments: list[str]) -> list[str]:
+    """Return the arguments with the values of every --method behind one of them."""
+    kept, values, taking = list[str](), list[str](), False
+    for argument in arguments:
+        flag, equals, value = argument.partition("=")
+        if flag == SEVERAL:
+            taking = True
+            values += [value] if equals else []
+        elif argument.startswith("--"):
+            taking = False
+            kept.append(argument)
+        else:
+            (values if taking else kept).append(argument)
+    return [*kept, SEVERAL, *values] if values else kept
+
+
+def create(given: CreateArguments) -> int:
+    """Make a study and say what it asks for."""
+    from rich.console import Console
+
+    from nicegan.cli.study_create import create as make
+
+    return make(given, Console(stderr=True))
+
+
+def serve(given: ServeArguments) -> int:
+    """Serve a study."""
+    from nicegan.errors import StudyError
+    from nicegan.study.definition import changed_images, read_study
+    from nicegan.study.server import build_app, open_port, study_token
+    from nicegan.study.server import serve as serve_app
+    from nicegan.study.session import Session
+    from nicegan.study.store import VoteStore
+
+    study = read_study(given.study)
+    store = VoteStore(study)
+    if wrong := changed_images(study):
+        raise StudyError(
+            f"{len(wrong)} images of {given.study} are missing or changed, {wrong[0]}.png for one: put copies back"
+        )
+    session = Session(study, store)
+    listener = open_port(given.host, given.port)
+    token = study_token(session) if given.token else None
+    host, port = listener.getsockname()[:2]
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    way = f"/invited/{token}" if token else "/"
+    sys.stdout.write(f"raters: http://{shown}:{port}{way}\n")
+    if host not in ("127.0.0.1", "::1"):
+        sys.stdout.write("(others reach this machine by its own name or address; Ctrl-C ends, votes are kept)\n")
+    sys.stdout.flush()
+    try:
+        serve_app(build_app(session, token), listener)
+    finally:
+        store.close()
+    return 0
+
+
+def report(given: ReportArguments) -> int:
+    """Write the report."""
+    from nicegan.study.files import write_report
+
+    found = write_report(given.study, given.out or given.study / "report")
+    sys.stdout.write(found.summary())
+    return 0
+
+
+def plan(given: PlanArguments) -> int:
+    """Print how often studies of several sizes find the difference."""
+    from nicegan.study.planning import simulate
+
+    sys.stdout.write(simulate(**given.model_dump()).text())
+    return 0

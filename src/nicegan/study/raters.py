@@ -1,0 +1,116 @@
+"""Which raters are left out by the rule of the study, and which place a new rater takes."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from scipy.stats import binom
+
+from nicegan.study.definition import StudyDefinition
+from nicegan.study.store import Rater, Vote
+from nicegan.study.trials import Trial, num_places
+
+IDLE_SECONDS = 1800  # without a vote, after which somebody else may take a rater's place
+
+
+class Repeats(NamedTuple):
+    """Repeated trials that were answered twice, and those with the same answer both times."""
+
+    num_same: int
+    num_pairs: int
+
+
+def repeats_of(trials: Sequence[Trial], votes: Sequence[Vote]) -> Repeats:
+    """Return how often a rater gave a repeated trial the same answer again."""
+    first = {trials[vote.trial].question: vote.chosen for vote in votes if trials[vote.trial].role == "counted"}
+    again = [
+        vote.chosen == first[trials[vote.trial].question]
+        for vote in votes
+        if trials[vote.trial].role == "repeat" and trials[vote.trial].question in first
+    ]
+    return Repeats(sum(again), len(again))
+
+
+def reasons_to_leave_out(definition: StudyDefinition, trials: Sequence[Trial], votes: Sequence[Vote]) -> list[str]:
+    """Return why the study's rule leaves a rater out, in words; nothing for a rater who counts.
+
+    A rater who has not finished is held to the same rule, by the votes that are there.
+    """
+    rule, reasons = definition.rule, list[str]()
+    real = [vote for vote in votes if trials[vote.trial].role != "practice"]
+    obvious = [trials[vote.trial].is_right(vote.answer) for vote in real if trials[vote.trial].role == "obvious"]
+    if obvious and sum(obvious) < rule.obvious_right * len(obvious):
+        reasons.append(f"{sum(obvious)} of {len(obvious)} obvious trials right")
+    repeats = repeats_of(trials, real)
+    if repeats.num_pairs and repeats.num_same < rule.repeats_same * repeats.num_pairs:
+        reasons.append(f"{repeats.num_same} of {repeats.num_pairs} repeated trials answered alike")
+    if real and (seconds := statistics.median(vote.milliseconds for vote in real) / 1000) < rule.median_seconds:
+        reasons.append(f"half of the answers within {seconds:.2f} seconds")
+    if definition.kind != "real-or-fake" and (habit := _habit(trials, real)) and habit.probability < rule.position_p:
+        reasons.append(f"position {habit.position + 1} chosen {habit.times} of {habit.num_votes} times")
+    return reasons
+
+
+class Habit(NamedTuple):
+    """The position that was chosen most, and how probable so often is if positions play no part."""
+
+    position: int
+    times: int
+    num_votes: int
+    probability: float
+
+
+def _habit(trials: Sequence[Trial], votes: Sequence[Vote]) -> Habit | None:
+    """Return the habit of a rater; the probability is for any one position (Bonferroni)."""
+    positions = [int(vote.answer) for vote in votes if vote.answer.isdecimal()]
+    if not positions:
+        return None
+    num_positions = max(len(trials[vote.trial].pictures) for vote in votes)
+    [(position, times)] = Counter(positions).most_common(1)
+    tail = float(binom.sf(times - 1, len(positions), 1 / num_positions))
+    return Habit(position, times, len(positions), min(1.0, tail * num_positions))
+
+
+class PlaceTable:
+    """Which places are taken, done or free; a place is done when a rater finished it whom the rule does not leave out.
+
+    Args:
+        definition: of the study.
+        num_trials: of a rater.
+    """
+
+    def __init__(self, definition: StudyDefinition, num_trials: int) -> None:
+        self.num_places, self.num_trials = num_places(definition), num_trials
+
+    def free(
+        self, raters: Sequence[Rater], progress: Mapping[int, tuple[int, int]], left_out: set[int], now: float
+    ) -> int | None:
+        """Return the first place for a new rater; None if there is none now.
+
+        Args:
+            raters: all who joined.
+            progress: of each rater the number of votes, and the time of the last one.
+            left_out: numbers of raters who finished and do not count.
+            now: seconds since 1970.
+        """
+        active, done = self._occupied(raters, progress, left_out, now)
+        return next((place for place in range(self.num_places) if place not in active | done), None)
+
+    def is_complete(self, raters: Sequence[Rater], progress: Mapping[int, tuple[int, int]], left_out: set[int]) -> bool:
+        """Return whether every place is done."""
+        return len(self._occupied(raters, progress, left_out, 0)[1]) == self.num_places
+
+    def _occupied(
+        self, raters: Sequence[Rater], progress: Mapping[int, tuple[int, int]], left_out: set[int], now: float
+    ) -> tuple[set[int], set[int]]:
+        active, done = set[int](), set[int]()
+        for rater in raters:
+            votes, last = progress[rater.number]
+            if votes >= self.num_trials:
+                done |= {rater.place} - ({rater.place} if rater.number in left_out else set())
+            elif now - last < IDLE_SECONDS:
+                active.add(rater.place)
+        return active, done
