@@ -36,7 +36,7 @@ def make_study(root: Path, plan: Plan | None = None, count: int = 6, methods: Se
     source = paint(root / "source", count, 0)
     folders = {name: paint(root / name, count, number + 1) for number, name in enumerate(methods)}
     alone = plan.kind == "real-or-fake"
-    reference = paint(root / "real", 8, 5) if alone or plan.show in ("reference", "both") else None
+    reference = paint(root / "real", count, 5) if alone or plan.show in ("reference", "both") else None
     return create_study(pair_folders(source, folders, reference, pair_reference=not alone), plan, root / "study")
 
 
@@ -102,11 +102,9 @@ class Crowd(NamedTuple):
                 answer = self._answer(definition, trial, own, place, random)
                 shown = "\t".join(picture.label for picture in trial.pictures)
                 milliseconds = int(random.uniform(1500, 4000))
-                votes.append(
-                    Vote(
-                        f"{place}-{number}", rater.number, number, answer, trial.chosen(answer), shown, milliseconds, 0
-                    )
-                )
+                chosen, subject = trial.chosen(answer), trial.question.subject
+                identity = f"{place}-{number}"
+                votes.append(Vote(identity, rater.number, number, subject, answer, chosen, shown, milliseconds, 0))
             records.append(RaterRecord(rater, trials, votes, reasons_to_leave_out(definition, trials, votes)))
         return records
 

@@ -14,7 +14,7 @@ from nicegan.study.tally import RaterRecord
 
 
 def krippendorff_alpha(records: Sequence[RaterRecord]) -> float | None:
-    """Return Krippendorff's alpha of nominal answers: 1 for full agreement, 0 for chance; None where it has no value."""
+    """Return Krippendorff's alpha of nominal answers: 1 is full agreement, 0 is chance; None where it has no value."""
     ratings: dict[int, dict[object, str]] = {}
     for record in records:
         if counted := record.counted():

@@ -59,7 +59,7 @@ def multinomial_p(counts: Sequence[int], seed: int = 0) -> OverallTest:
 
 def independence_p(one: tuple[int, int], other: tuple[int, int]) -> float:
     """Return Fisher's exact p-value that two counts (yes, no) have one probability of yes."""
-    return float(fisher_exact([one, other])[1]) if sum(one) and sum(other) else 1.0
+    return float(fisher_exact([one, other]).pvalue) if sum(one) and sum(other) else 1.0  # pyright: ignore
 
 
 def pairs_p(

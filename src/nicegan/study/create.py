@@ -18,7 +18,7 @@ from PIL import Image
 
 from nicegan.data.folders import evenly_chosen, listing, read_image, without_image_warnings
 from nicegan.errors import ConfigError, DataError
-from nicegan.files import write_atomically, write_flushed
+from nicegan.files import write_atomically
 from nicegan.study.definition import (
     IMAGES,
     STUDY_FILE,
@@ -158,7 +158,7 @@ class ImageCopier:
         name = hashlib.sha256(content.getvalue()).hexdigest()
         file = self.folder / f"{name}.png"
         if not file.exists():
-            write_flushed(file, content.getvalue())
+            file.write_bytes(content.getvalue())
         return name
 
 

@@ -104,7 +104,7 @@ def bradley_terry(methods: Sequence[str], table: PairTable, t: float | None, see
         seed: of the resampling.
     """
     values = _fit(methods, table.pairs, table.counts)
-    sums = resample_sums(table.cells, seed, NUM_RESAMPLES)
+    sums = resample_sums(table.cells, seed, NUM_RESAMPLES if t else 1)
     fits = Resamples(*(np.array([_fit(methods, table.pairs, one.reshape(-1, 3)) for one in part]) for part in sums))
     return _with_intervals(methods, values, fits, t)
 

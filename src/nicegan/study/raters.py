@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from nicegan.study.definition import StudyDefinition
 from nicegan.study.store import Rater, Vote
@@ -70,7 +70,7 @@ def _habit(trials: Sequence[Trial], votes: Sequence[Vote]) -> Habit | None:
         return None
     num_positions = max(len(trials[vote.trial].pictures) for vote in votes)
     [(position, times)] = Counter(positions).most_common(1)
-    tail = float(binom.sf(times - 1, len(positions), 1 / num_positions))
+    tail = float(bdtrc(times - 1, len(positions), 1 / num_positions))
     return Habit(position, times, len(positions), min(1.0, tail * num_positions))
 
 

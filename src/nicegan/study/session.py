@@ -132,9 +132,9 @@ class Session:
         if answer not in trials[number].answers or milliseconds is None:
             raise NotAVote
         shown = "\t".join(picture.label for picture in trials[number].pictures)
-        chosen = trials[number].chosen(answer)
-        taken = min(milliseconds, LONGEST)
-        self.store.add_vote(Vote(identity, rater.number, number, answer, chosen, shown, taken, int(time.time())))
+        chosen, subject = trials[number].chosen(answer), trials[number].question.subject
+        taken, now = min(milliseconds, LONGEST), int(time.time())
+        self.store.add_vote(Vote(identity, rater.number, number, subject, answer, chosen, shown, taken, now))
 
 
 def _whole(text: str) -> int | None:

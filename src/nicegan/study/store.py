@@ -20,8 +20,8 @@ CREATE TABLE raters (
 ) STRICT;
 CREATE TABLE votes (
     id TEXT PRIMARY KEY, rater INTEGER NOT NULL REFERENCES raters (number), trial INTEGER NOT NULL,
-    answer TEXT NOT NULL, chosen TEXT NOT NULL, shown TEXT NOT NULL, milliseconds INTEGER NOT NULL,
-    voted_at INTEGER NOT NULL, UNIQUE (rater, trial)
+    subject INTEGER NOT NULL, answer TEXT NOT NULL, chosen TEXT NOT NULL, shown TEXT NOT NULL,
+    milliseconds INTEGER NOT NULL, voted_at INTEGER NOT NULL, UNIQUE (rater, trial)
 ) STRICT;
 """
 SECONDS_TO_WAIT = 30  # for another process that writes
@@ -37,11 +37,12 @@ class Rater(NamedTuple):
 
 
 class Vote(NamedTuple):
-    """One answer: `chosen` is its label, `shown` the labels from left to right joined by tabs."""
+    """One answer: `subject` is the image's index, `chosen` the label, `shown` all labels, joined by tabs."""
 
     id: str
     rater: int
     trial: int
+    subject: int
     answer: str
     chosen: str
     shown: str
@@ -80,9 +81,13 @@ class VoteStore:
             raise StudyError(f"{self.path} is missing: put a copy of it back, or make the study anew")
         with self._reasons():
             self.connection = _connect(self.path, read_only=read_only)
-            self._refuse_other_study(study)
-            if not read_only:
-                self._refuse_read_only()
+            try:
+                self._refuse_other_study(study)
+                if not read_only:
+                    self._refuse_read_only()
+            except BaseException:
+                self.connection.close()
+                raise
 
     def _refuse_other_study(self, study: OpenStudy) -> None:
         facts = dict(self.connection.execute("SELECT name, value FROM facts").fetchall())
@@ -173,13 +178,13 @@ class VoteStore:
                 "SELECT * FROM votes WHERE id = ? OR (rater = ? AND trial = ?)", (vote.id, vote.rater, vote.trial)
             ).fetchall()
             if same:
-                if [Vote(*row)[:4] for row in same] != [vote[:4]]:
+                if [Vote(*row)[:5] for row in same] != [vote[:5]]:
                     raise VoteConflict
                 return
             [number] = connection.execute("SELECT COUNT(*) FROM votes WHERE rater = ?", (vote.rater,)).fetchone()
             if number != vote.trial:
                 raise VoteConflict
-            connection.execute("INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?, ?, ?)", vote)
+            connection.execute("INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", vote)
 
     def fact(self, name: str) -> str | None:
         """Return a fact about the study, if it is there."""
@@ -204,9 +209,12 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     if read_only:
         return _connect_for_reading(path)
     connection = sqlite3.connect(path, timeout=SECONDS_TO_WAIT, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
+    try:
+        for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {setting}")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
@@ -216,12 +224,13 @@ def _connect_for_reading(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{name}?mode=ro", uri=True, timeout=SECONDS_TO_WAIT, isolation_level=None)
     try:
         connection.execute("SELECT COUNT(*) FROM facts")
-    except sqlite3.OperationalError:
-        if (wal := path.with_name(f"{path.name}-wal")).exists() and wal.stat().st_size:
-            raise
+        return connection
+    except sqlite3.Error as problem:
         connection.close()
-        connection = sqlite3.connect(f"{name}?immutable=1", uri=True, isolation_level=None)
-    return connection
+        wal = path.with_name(f"{path.name}-wal")
+        if not isinstance(problem, sqlite3.OperationalError) or (wal.exists() and wal.stat().st_size):
+            raise
+    return sqlite3.connect(f"{name}?immutable=1", uri=True, isolation_level=None)
 
 
 def _in_words(problem: sqlite3.Error) -> str:

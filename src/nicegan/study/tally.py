@@ -72,7 +72,8 @@ def _refuse_strange(study: OpenStudy, trials: Sequence[Trial], votes: Sequence[V
         fits = vote.trial == number < len(trials) and vote.answer in trials[number].answers
         if fits:
             shown = "\t".join(picture.label for picture in trials[number].pictures)
-            fits = vote.shown == shown and vote.chosen == trials[number].chosen(vote.answer)
+            fits = (vote.shown, vote.subject) == (shown, trials[number].question.subject)
+            fits = fits and vote.chosen == trials[number].chosen(vote.answer)
         if not fits:
             raise StudyError(
                 f"{study.votes}: vote {vote.id} of rater {vote.rater} is no answer to trial {vote.trial + 1} of this "
