@@ -74,7 +74,7 @@ class Tally:
     """Counts acknowledged votes, and wakes who waits for a number of them."""
 
     def __init__(self, moments: list[int]) -> None:
-        self.count, self.lock, self.moments = 0, Lock(), dict.fromkeys(moments)
+        self.count, self.lock = 0, Lock()
         self.reached = {moment: Event() for moment in moments}
 
     def add(self) -> None:
