@@ -225,7 +225,7 @@ def test_pages_fit_and_are_named_for_screen_readers(open_page: Opened, study: Se
     assert page.locator("html").get_attribute("lang") == "en"
     page.keyboard.press("3")
     box = page.locator("label.choice:has(input:checked)")
-    assert box.evaluate("one => getComputedStyle(one.querySelector('.name'), '::after').content").strip('"') == " ✓"
+    assert box.evaluate("one => getComputedStyle(one.querySelector('.line'), '::after').content").strip('"') == "✓"
     target = page.get_by_role("button", name="Next").bounding_box()
     assert target["height"] >= 44, "large enough for a thumb"
     assert target["y"] + target["height"] <= 844, "in sight without scrolling"

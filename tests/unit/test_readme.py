@@ -11,7 +11,7 @@ import pytest
 import torch
 from tests.conftest import TINY, write_images
 
-from nicegan.cli import ablate, analyze, bench, train
+from nicegan.cli import ablate, analyze, bench, study, train
 from nicegan.cli.cache import CacheArguments
 from nicegan.cli.compare import CompareArguments
 from nicegan.cli.data import DataArguments
@@ -34,6 +34,7 @@ READERS = {
     "ablate": ablate.read_arguments,
     "analyze": analyze.read_arguments,
     "bench": bench.read_arguments,
+    "study": study.read_arguments,
     "train": train.read_arguments,
 }
 KINDS = {

@@ -32,7 +32,7 @@ class CreateArguments(Frozen):
 
     nicegan study create --source photos/testA --method ours=out/ours theirs=out/theirs --out STUDY
 
-    nicegan study create --comparison runs/comparison A2B --out STUDY
+    nicegan study create --comparison runs/comparison DIRECTION --out STUDY
     """
 
     out: Path
@@ -44,7 +44,8 @@ class CreateArguments(Frozen):
     reference: Path | None = None
     """Folder of real images: of the sources' names for --show reference, of any names for --kind real-or-fake."""
     comparison: Annotated[tuple[Path, str] | None, tyro.conf.arg(metavar="DIR DIRECTION")] = None
-    """A finished folder of nicegan compare, and A2B or B2A, in place of --source and --method."""
+    """A finished folder of nicegan compare, and a direction as its folder outputs has it, in place of --source and
+    --method."""
     kind: Kind = "best"
     """best: choose one of all methods' outputs; pairs: one of two, or cannot tell; real-or-fake: one image alone."""
     show: Show | None = None

@@ -27,7 +27,8 @@ def plot(results: Results) -> bytes:
             reach = [[100 * (share.value - share.low)], [100 * (share.high - share.value)]]
             axes.errorbar([100 * share.value], [number], xerr=reach, color="black", capsize=4, linewidth=1.3)
             end = share.high
-        axes.text(100 * end + 1.5, number, f"{100 * share.value:.1f} %", va="center", fontsize=9)
+        behind = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+        axes.text(100 * end + 1.5, number, f"{100 * share.value:.1f} %", va="center", fontsize=9, bbox=behind)
     axes.axvline(100 * results.chance, color=CHANCE, linestyle="--", linewidth=1.2)
     axes.text(100 * results.chance, len(rows) - 0.45, " chance", color=CHANCE, fontsize=9, va="bottom")
     axes.set_yticks(range(len(rows)), [name_of(row.label) for row in rows])

@@ -99,20 +99,30 @@ def simulate(  # noqa: PLR0913
         raise ConfigError("--shares: give two different fractions between 0 and 1, such as 0.40 0.33")
     if min(*raters, *images) < 2 or (trials is not None and trials < 1):
         raise ConfigError("--raters and --images: one of either has no spread; give 2 or more")
-    random = np.random.default_rng(seed)
-    centre = centre_of(shares[0], math.hypot(rater_spread, image_spread))
+    crowd = _Crowd(shares[0], rater_spread, image_spread, np.random.default_rng(seed))
     powers = []
     for num_images in images:
         for num_raters in raters:
-            hits = 0
-            for _ in range(simulations):
-                utility = centre + rater_spread * random.standard_normal((num_raters, 1))
-                utility = utility + image_spread * random.standard_normal((1, num_images))
-                shown = _judged(random, num_raters, num_images, trials)
-                won = shown * (random.random(shown.shape) < expit(utility))
-                hits += _is_found(won, shown, shares)
-            powers.append(Power(num_raters, num_images, hits / simulations))
+            studies = (crowd.study(num_raters, num_images, trials) for _ in range(simulations))
+            found = sum(_is_found(won, shown, shares) for won, shown in studies)
+            powers.append(Power(num_raters, num_images, found / simulations))
     return StudyPlan(shares, power, trials, powers)
+
+
+class _Crowd:
+    """Raters and images that differ by so much, and choose a method with a known share."""
+
+    def __init__(self, share: float, rater_spread: float, image_spread: float, random: np.random.Generator) -> None:
+        self.rater_spread, self.image_spread, self.random = rater_spread, image_spread, random
+        self.centre = centre_of(share, math.hypot(rater_spread, image_spread))
+
+    def study(self, num_raters: int, num_images: int, trials: int | None) -> tuple[Array, Array]:
+        """Return which images raters chose the method on, and which they judged, (raters, images) each."""
+        of_raters = self.rater_spread * self.random.standard_normal((num_raters, 1))
+        of_images = self.image_spread * self.random.standard_normal((1, num_images))
+        shown = _judged(self.random, num_raters, num_images, trials)
+        chosen = self.random.random(shown.shape) < expit(self.centre + of_raters + of_images)
+        return shown * chosen, shown
 
 
 def centre_of(share: float, spread: float) -> float:
