@@ -11,16 +11,16 @@ from pydantic import Field, PositiveInt
 
 from nicegan.cli.parse import parse
 from nicegan.config import Frozen, Side
-from nicegan.errors import ConfigError
+from nicegan.errors import ConfigError, StudyError
 from nicegan.study.definition import Kind, Language, Rule, Show
 
 USAGE = """usage: nicegan study PART ...
 
 parts:
-  create  make a study's folder from source images and the outputs of several methods
+  create  make a study from source images and the outputs of several methods
   serve   let raters answer in their browsers
-  report  shares with intervals, tests, agreement, raters left out; while it runs or after
-  plan    how many raters and images it takes to tell two shares from each other
+  report  shares with intervals, tests, agreement; while it runs or after
+  plan    how many raters and images it takes to tell two shares apart
 
 nicegan study PART --help says more.
 """
@@ -48,7 +48,7 @@ class CreateArguments(Frozen):
     --method."""
     kind: Kind = "best"
     """best: choose one of all methods' outputs; pairs: one of two, or cannot tell; real-or-fake: one image alone."""
-    show: Show | None = None
+    show: Annotated[Show | None, tyro.conf.arg(metavar="source|reference|both|none")] = None
     """What is shown beside the outputs: the source (the default), the reference, both or none."""
     question: str | None = None
     """The question's exact words; without it the usual ones of this kind."""
@@ -194,7 +194,8 @@ def create(given: CreateArguments) -> int:
 
 def serve(given: ServeArguments) -> int:
     """Serve a study."""
-    from nicegan.errors import StudyError
+    from filelock import FileLock, Timeout
+
     from nicegan.study.definition import changed_images, read_study
     from nicegan.study.server import build_app, open_port, study_token
     from nicegan.study.server import serve as serve_app
@@ -209,6 +210,11 @@ def serve(given: ServeArguments) -> int:
         )
     session = Session(study, store)
     listener = open_port(given.host, given.port)
+    lock = FileLock(given.study / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise StudyError(f"{given.study} is served by another process: end that one first") from None
     token = study_token(session) if given.token else None
     host, port = listener.getsockname()[:2]
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
@@ -221,6 +227,7 @@ def serve(given: ServeArguments) -> int:
         serve_app(build_app(session, token), listener)
     finally:
         store.close()
+        lock.release()
     return 0
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable
 from functools import lru_cache
-from itertools import combinations, count
+from itertools import combinations, count, cycle, islice
 from typing import Literal, NamedTuple, TypeVar
 
-from nicegan.study.definition import REAL, StudyDefinition
+from nicegan.study.definition import REAL, Kind, StudyDefinition
 
 Thing = TypeVar("Thing")
 Role = Literal["practice", "counted", "repeat", "obvious"]
@@ -60,15 +61,21 @@ def shuffled(things: Iterable[Thing], *context: object) -> list[Thing]:
     return [thing for _, thing in sorted(enumerate(things), key=key)]
 
 
-def all_questions(definition: StudyDefinition) -> list[Question]:
+def all_questions(definition: StudyDefinition) -> tuple[Question, ...]:
     """Return every question of the study, each to be answered `votes_per_image` times."""
-    subjects = range(len(definition.subjects))
-    if definition.kind == "best":
-        return [Question(subject, definition.methods) for subject in subjects]
-    if definition.kind == "pairs":
-        return [Question(subject, pair) for subject in subjects for pair in combinations(definition.methods, 2)]
-    fakes = [Question(subject, (method,)) for subject in subjects for method in definition.methods]
-    return fakes + [Question(number, (REAL,)) for number in range(len(definition.real_images))]
+    num_images = len(definition.subjects), len(definition.real_images)
+    return _questions(definition.kind, definition.methods, *num_images)
+
+
+@lru_cache(maxsize=8)
+def _questions(kind: Kind, methods: tuple[str, ...], num_subjects: int, num_real: int) -> tuple[Question, ...]:
+    subjects = range(num_subjects)
+    if kind == "best":
+        return tuple(Question(subject, methods) for subject in subjects)
+    if kind == "pairs":
+        return tuple(Question(subject, pair) for subject in subjects for pair in combinations(methods, 2))
+    fakes = [Question(subject, (method,)) for subject in subjects for method in methods]
+    return (*fakes, *(Question(number, (REAL,)) for number in range(num_real)))
 
 
 def num_places(definition: StudyDefinition) -> int:
@@ -88,18 +95,20 @@ def _places(seed: int, num_questions: int, trials: int, votes: int) -> list[list
     There are as many places as it takes until every question is dealt `votes` times.
     """
     dealt: list[list[int]] = []
-    times, waiting, rounds = [0] * num_questions, list[int](), count()
-    while min(times) < votes:
+    times, waiting, rounds = [0] * num_questions, deque[int](), count()
+    num_short = num_questions  # questions that were dealt less than `votes` times
+    while num_short:
         hand: list[int] = []
         later: list[int] = []
         while len(hand) < trials:
             if not waiting:
-                waiting = shuffled(range(num_questions), seed, "round", next(rounds))
-            question = waiting.pop(0)
+                waiting.extend(shuffled(range(num_questions), seed, "round", next(rounds)))
+            question = waiting.popleft()
             (later if question in hand else hand).append(question)
-        waiting = later + waiting
+        waiting.extendleft(reversed(later))
         for question in hand:
             times[question] += 1
+            num_short -= times[question] == votes
         dealt.append(hand)
     return dealt
 
@@ -138,10 +147,12 @@ def _as(role: Role, things: Iterable[Question | int]) -> list[Planned]:
 
 def _practice(definition: StudyDefinition, counted: list[Question], rater: int) -> list[Question]:
     """Return questions for practice: others than the counted ones, as far as there are enough."""
-    everything = shuffled(all_questions(definition), definition.seed, rater, "practice")
+    questions, wanted = all_questions(definition), definition.practice
+    first = int(hashlib.sha256(repr((definition.seed, rater, "practice")).encode()).hexdigest(), 16) % len(questions)
     taken = set(counted)
-    others = [one for one in everything if one not in taken] + [one for one in everything if one in taken]
-    return [others[index % len(others)] for index in range(definition.practice)]
+    turned = (questions[(first + step) % len(questions)] for step in range(len(questions)))
+    found = list(islice((question for question in turned if question not in taken), wanted))
+    return [*found, *islice(cycle(counted), wanted - len(found))]
 
 
 def _trial(definition: StudyDefinition, rater: int, number: int, role: Role, what: Question | int) -> Trial:

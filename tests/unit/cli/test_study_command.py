@@ -134,6 +134,7 @@ def test_what_cannot_be_served_says_why(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     with process_of(study.folder) as (_, port):
         assert "Address already in use; choose another" in serve_in_vain(study.folder, "--port", str(port))
+        assert "is served by another process" in serve_in_vain(study.folder)
     image = study.image(min(study.definition.files()))
     content = image.read_bytes()
     image.write_bytes(b"changed")

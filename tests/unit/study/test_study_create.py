@@ -12,6 +12,7 @@ from tests.study_raters import METHODS, make_study, paint
 
 from nicegan.data.folders import read_image
 from nicegan.errors import ConfigError, DataError, StudyError
+from nicegan.run_config import RunConfig
 from nicegan.study.create import Plan, create_study, damage
 from nicegan.study.definition import changed_images, read_study
 from nicegan.study.sources import of_comparison, pair_folders, parse_methods
@@ -193,6 +194,27 @@ def test_both_languages_say_the_same() -> None:
     for name, text in WORDS["en"].items():
         places = {word for word in ("{count}", "{number}", "{seconds}", "{keys}", "{name}") if word in text}
         assert all(word in WORDS["zh"][name] for word in places), name
+
+
+def test_a_study_of_a_finished_comparison(dataset: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "comparison"
+    recipes = {name: RunConfig(data=dataset).model_dump(mode="json") for name in TWO}
+    for shade, name in enumerate(TWO):
+        paint(folder / "outputs" / "A2B" / name / "seed-4", 3, shade)
+    (folder / "comparison.json").write_text(json.dumps({"recipes": recipes, "seeds": [4, 5]}))
+    with of_comparison(folder, "a2b") as sources:
+        study = create_study(sources._replace(real=[]), Plan(repeats=0), tmp_path / "study")
+        assert len(sources.real) == 3
+        with pytest.raises(DataError, match="differ in size"):
+            create_study(sources, Plan(kind="real-or-fake", show="none"), tmp_path / "other")
+    assert study.definition.methods == TWO
+    assert [subject.name for subject in study.definition.subjects] == ["image_000", "image_001", "image_002"]
+    (folder / "outputs" / "A2B" / "beta" / "seed-4" / "image_001.png").unlink()
+    with (
+        pytest.raises(ConfigError, match="lacks 1 of 3 outputs: let the comparison finish"),
+        of_comparison(folder, "A2B"),
+    ):
+        pass
 
 
 def test_a_folder_that_is_no_comparison_is_refused(tmp_path: Path) -> None:

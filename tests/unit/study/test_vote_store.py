@@ -2,6 +2,9 @@
 
 import os
 import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -115,16 +118,37 @@ def test_a_full_disk_takes_no_vote_and_loses_none(store: VoteStore) -> None:
     assert store.num_votes(1) == kept + 1
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_a_read_only_folder_is_refused_for_serving(study: OpenStudy) -> None:
-    study.votes.chmod(0o400)
-    study.folder.chmod(0o500)
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """Root, who writes everywhere, is somebody else within."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
     try:
-        with pytest.raises(StudyError, match="read-only"):
-            VoteStore(study)
-        assert VoteStore(study, read_only=True).votes() == []
+        yield
     finally:
-        study.folder.chmod(0o700)
+        if is_root:
+            os.seteuid(0)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights of files are another matter there")
+def test_a_read_only_folder_is_refused_for_serving_and_can_be_reported() -> None:
+    with tempfile.TemporaryDirectory() as root:
+        study = make_study(Path(root))
+        store = VoteStore(study)
+        store.add_rater(KEY, 0)
+        store.close()
+        study.votes.chmod(0o444)
+        for folder in (study.folder, Path(root)):
+            folder.chmod(0o555)
+        with without_rights():
+            with pytest.raises(StudyError, match="the folder or the file is read-only: make it writable"):
+                VoteStore(study)
+            reader = VoteStore(study, read_only=True)
+            assert reader.raters()[0].key == KEY
+            reader.close()
+        for folder in (Path(root), study.folder):
+            folder.chmod(0o755)
 
 
 def test_a_database_is_read_while_it_is_written(study: OpenStudy, store: VoteStore) -> None:
