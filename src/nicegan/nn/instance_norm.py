@@ -73,7 +73,8 @@ class InstanceNorm(nn.Module):
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         num_pixels = x.shape[2] * x.shape[3]
         if kernels.usable(x) and num_pixels > 1:
-            scale, shift = (x.new_full((1, 1), value, dtype=torch.float32).expand(x.shape[:2]) for value in (1, 0))
+            n, c = x.shape[:2]
+            scale, shift = (x.new_full((c,), value, dtype=torch.float32).expand(n, c) for value in (1, 0))
             return adaptive_instance_norm(x, scale, shift, rectify=self.rectify)
         with torch.no_grad():
             mean, variance = instance_moments(x)

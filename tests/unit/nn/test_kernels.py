@@ -11,7 +11,7 @@ if importlib.util.find_spec("triton") is None:
     pytest.skip("needs Triton (pip install triton)", allow_module_level=True)
 
 from nicegan.nn import kernels  # noqa: E402
-from nicegan.nn.instance_norm import InstanceNorm  # noqa: E402
+from nicegan.nn.instance_norm import InstanceNorm, adaptive_instance_norm  # noqa: E402
 from nicegan.nn.kernels.norm import apply_affine  # noqa: E402
 from nicegan.nn.kernels.norm import normalise as kernel_normalise  # noqa: E402
 from nicegan.nn.kernels.norm_gradient import normalise_gradients  # noqa: E402
@@ -85,6 +85,27 @@ def test_instance_norm_by_the_kernels_equals_torchs(rectify: bool, monkeypatch: 
     found, expected = F.leaky_relu_(found, 0.2), F.leaky_relu(expected, 0.2)  # in place, as in a discriminator
     (gradient,) = torch.autograd.grad(found, x, grad.detach())
     assert distance(gradient, torch.autograd.grad(expected, wide, grad.detach().double())[0]) < 5e-6
+
+
+@pytest.mark.parametrize("rectify", [False, True])
+def test_the_adaptive_form_by_the_kernels_equals_torchs(rectify: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scales and shifts are rows of one tensor, as a style's numbers are."""
+    monkeypatch.setattr(kernels, "usable", lambda x: x.dtype == torch.float32)
+    x, grad = (torch.randn(2, 6, 5, 7, device=DEVICE) * 1e-2 for _ in "xg")
+    leaves = [x.requires_grad_(), torch.randn(2, 2, 6, device=DEVICE).requires_grad_()]
+    wide = [leaf.detach().double().requires_grad_() for leaf in leaves]
+    shift, scale = (numbers[..., None, None] for numbers in wide[1].unbind(dim=1))
+    expected = F.instance_norm(wide[0]) * scale + shift
+    expected = expected.relu() if rectify else expected
+    shift, scale = leaves[1].unbind(dim=1)
+    found = adaptive_instance_norm(x, scale, shift, rectify=rectify)
+    assert distance(found.detach(), expected.detach()) < 5e-6
+    for gradient, wanted in zip(
+        torch.autograd.grad(found, leaves, grad),
+        torch.autograd.grad(expected, wide, grad.double()),
+        strict=True,
+    ):
+        assert distance(gradient, wanted) < 5e-6
 
 
 @pytest.mark.parametrize("rectify", [False, True])

@@ -147,6 +147,7 @@ def normalise(  # noqa: PLR0913
     """Return what `nicegan.nn.norm.normalise` computes, for a map (n, c, h, w) in single or half precision."""
     x = x.contiguous(memory_format=torch.channels_last)
     n, (t, c) = x.shape[0], (tiling_of(x), x.shape[1])
+    assert c == 1 or gamma.stride(1) == beta.stride(1) == 1, "a row's numbers follow each other"
     parts = x.new_empty((2, n, t.splits, c), dtype=torch.float32)
     affine = x.new_empty((4, n, c), dtype=torch.float32)
     grid = (t.splits, n, triton.cdiv(c, t.block_c))
