@@ -25,7 +25,7 @@ from nicegan.recipes import RECIPES
 from nicegan.run_config import RunConfig
 
 STEPS = 20
-TINY = {"base_channels": 4, "discriminator_channels": 4, "depth": 6, "global_layers": 6}
+TINY = {"base_channels": 4, "discriminator_channels": 4, "depth": 6, "global_layers": 6, "content_layers": 1}
 
 
 def tiny_form(name: str, data: Path) -> RunConfig:

@@ -80,7 +80,8 @@ def test_every_recipe_and_its_size_is_in_the_readme() -> None:
     for name, config in RECIPES.items():
         with torch.device("meta"):
             method = config.method.build(config.size)
-        discriminators = sum(p.numel() for d in method.domains for p in d.discriminator.parameters())
+        judging = [phase for phase in method.phases if phase.chance_losses()]
+        discriminators = sum(p.numel() for phase in judging for p in phase.parameters())
         rest = sum(p.numel() for p in method.parameters()) - discriminators
         assert rows[name] == f"{rest / 1e6:.1f} M + {discriminators / 1e6:.1f} M"
 

@@ -25,17 +25,19 @@ from nicegan.training.step import Stepper
 
 
 def step(config: RunConfig) -> Side:
-    """Return a training step, on images that are at hand."""
+    """Return a training step, on images that are at hand; where phases are not due in each step, a cycle of steps."""
     keep_freed_memory()
     machine = set_up_machine(config.device, config.precision, config.num_threads)
     state = new_state(config, machine.device)
     stepper = Stepper(state, config, machine)
     eager = Stepper(state, config.model_copy(update={"cuda_graphs": False}), machine)  # replays tell no counter
     batch = Batch(*(_noise(config, machine.device) for _ in "ab"))
+    cycle = state.method.steps_of_a_cycle()
     return Side(
-        lambda: stepper(batch),
-        lambda: _facts_of_step(lambda: eager(batch), state.method.domains),
+        lambda: [stepper(batch) for _ in range(cycle)],
+        lambda: _facts_of_step(lambda: eager(batch), [state.method], cycle),
         machine.device.type == "cuda",
+        cycle,
     )
 
 
@@ -100,10 +102,13 @@ def peak() -> dict[str, float]:
     return {"peak_bytes": peak_bytes(torch.device("cuda" if torch.cuda.is_initialized() else "cpu"))}
 
 
-def _facts_of_step(work: Any, modules: Any) -> dict[str, float]:
+def _facts_of_step(work: Any, modules: Any, cycle: int = 1) -> dict[str, float]:
+    """Return what is counted: bytes of a cycle's last step, in which every phase is due, and operations on average."""
     most = peak()  # before the counting adds to it
+    for _ in range(cycle - 1):
+        work()
     kept = {f"kept_{name}": size for name, size in kept_bytes(work, modules)._asdict().items()}
-    return {**most, **kept, "flops": flops(work)}
+    return {**most, **kept, "flops": flops(lambda: [work() for _ in range(cycle)]) // cycle}
 
 
 def _noise(config: RunConfig, device: torch.device) -> Tensor:

@@ -25,6 +25,7 @@ class Side(NamedTuple):
     work: Callable[[], object]
     facts: Callable[[], dict[str, float]]  # counted, not timed; asked for once, after the last turn
     is_on_gpu: bool = False
+    pieces: int = 1  # that one call of `work` makes; seconds are those of one
 
 
 MakeSide = Callable[..., Side]  # builds a side, in the side's own process; a function that can be pickled
@@ -105,7 +106,8 @@ def _serve(pipe: Connection, make: MakeSide, settings: dict[str, Any]) -> None:
         repeats = 0
         while True:
             question = pipe.recv()
-            repeats = repeats or max(1, round(SHORTEST_TURN_SECONDS / _timed(side, 1)))  # alone, as its turns are
+            if not repeats:  # alone, as its turns are
+                repeats = max(1, round(SHORTEST_TURN_SECONDS / (side.pieces * _timed(side, 1))))
             pipe.send(("answer", side.facts() if question == "facts" else _timed(side, repeats)))
     except (EOFError, OSError, KeyboardInterrupt):  # the other end has gone
         return
@@ -119,4 +121,4 @@ def _timed(side: Side, repeats: int) -> float:
         side.work()
     if side.is_on_gpu:
         torch.cuda.synchronize()
-    return (time.perf_counter() - start) / repeats
+    return (time.perf_counter() - start) / (repeats * side.pieces)

@@ -23,7 +23,8 @@ WARM_UPS = 5  # a GPU records the fourth step
 
 
 class Costs(NamedTuple):
-    """Costs of one recipe. Parameters count both directions; flops and bytes are those of one training step."""
+    """Costs of one recipe. Parameters count both directions; flops, bytes and seconds are those of one training step,
+    where phases are not due in each step on average over a cycle of them."""
 
     parameters: int
     translation_parameters: int
@@ -46,34 +47,38 @@ def measure_costs(entries: Sequence[Entry], progress: Callable[[str], None]) -> 
         flops = _flops(entry.config, machine, batch)
         need = predict(entry.config, machine).total
         costs[entry.name] = Costs(sum(parameters.values()), sum(translating.values()), flops, need, 0.0)
-        steps[entry.name] = lambda stepper=stepper, batch=batch: stepper(batch)
+        steps[entry.name] = stepper, batch
     progress("timing steps in turns")
     seconds = _take_turns(steps)
     return {name: cost._replace(step_seconds=seconds[name]) for name, cost in costs.items()}
 
 
 def _flops(config: RunConfig, machine: Machine, batch: Batch) -> int:
-    """Return the floating-point operations of a run's first step, eager: replays tell no counter."""
+    """Return the floating-point operations of a run's first steps, eager: replays tell no counter."""
     eager = config.model_copy(update={"cuda_graphs": False})
     stepper = Stepper(new_state(eager, machine.device), eager, machine)
+    cycle = stepper.state.method.steps_of_a_cycle()
     with FlopCounterMode(display=False) as counter:
-        stepper(batch)
-    return counter.get_total_flops()
+        for _ in range(cycle):
+            stepper(batch)
+    return counter.get_total_flops() // cycle
 
 
-def _take_turns(steps: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Return the median of each one's seconds: one after the other in every round."""
-    for step in steps.values():
-        for _ in range(WARM_UPS):
-            step()
+def _take_turns(steps: dict[str, tuple[Stepper, Batch]]) -> dict[str, float]:
+    """Return the median of the seconds of each one's step: one after the other in every round."""
+    cycles = {name: stepper.state.method.steps_of_a_cycle() for name, (stepper, _) in steps.items()}
+    for name, (step, batch) in steps.items():
+        for _ in range(WARM_UPS * cycles[name]):
+            step(batch)
     found: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(ROUNDS):
-        for name, step in steps.items():
+        for name, (step, batch) in steps.items():
             start = time.perf_counter()
-            step()
+            for _ in range(cycles[name]):
+                step(batch)
             if torch.cuda.is_initialized():
                 torch.cuda.synchronize()
-            found[name].append(time.perf_counter() - start)
+            found[name].append((time.perf_counter() - start) / cycles[name])
     return {name: statistics.median(seconds) for name, seconds in found.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -78,11 +79,15 @@ class Phase(nn.Module):
         name: of the player, for logs.
         domains: A and B. Seen by the phase, but not registered: a tuple hides them from `parameters()`.
         learns: the modules this phase trains.
+        every: steps from one update of this phase to the next.
     """
 
-    def __init__(self, name: str, domains: tuple[Domain, Domain], learns: Iterable[nn.Module]) -> None:
+    def __init__(
+        self, name: str, domains: tuple[Domain, Domain], learns: Iterable[nn.Module], *, every: int = 1
+    ) -> None:
         super().__init__()
         self.name = name
+        self.every = every
         self.domains = domains
         self.learns = nn.ModuleList(learns)
         own = {id(parameter) for parameter in self.parameters()}
@@ -105,7 +110,12 @@ class Phase(nn.Module):
 
     def is_due(self, step: int) -> bool:
         """Return whether the phase is updated in this step; steps count from 0."""
-        return True
+        return (step + 1) % self.every == 0
+
+    def optimizer_name(self) -> str:
+        """Return the name of the phase whose optimizer makes the updates: another's, which trains these parameters too,
+        where both phases share running means."""
+        return self.name
 
     def after_update(self) -> None:
         """Do what must follow every update of this phase's parameters."""
@@ -263,8 +273,12 @@ class Method(nn.Module):
         return self._translation_model[0]
 
     def discriminators(self) -> dict[DomainName, Callable[[Image], Logits]]:
-        """Return the discriminator of each domain."""
+        """Return the discriminator of each domain, on the scale on which 0 is fake and 1 is real."""
         return {domain.name: domain.discriminator for domain in self.domains}
+
+    def steps_of_a_cycle(self) -> int:
+        """Return after how many steps every phase has been due."""
+        return math.lcm(*(phase.every for phase in self.phases))
 
     def process_state(self) -> dict[str, Tensor]:
         """Return what one process remembers besides the weights: image pools. Each process has its own."""

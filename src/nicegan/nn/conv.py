@@ -233,11 +233,21 @@ def channels_last(layer: Layer) -> Layer:
 
 
 class ReflectConv2d(nn.Conv2d):
-    """A convolution padded by reflection; with stride 1 its output has the size of its input."""
+    """A convolution padded by reflection; with stride 1 its output has the size of its input, unless `padding` says
+    how many pixels to add on each side."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, *, bias: bool, stride: int = 1) -> None:
+    def __init__(  # noqa: PLR0913
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        bias: bool,
+        stride: int = 1,
+        padding: int | None = None,
+    ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, bias=bias)
-        self.reach = (kernel_size - 1) // 2
+        self.reach = (kernel_size - 1) // 2 if padding is None else padding
         self.low: Tensor | None = None  # set by `cast_once`
         channels_last(self)
 

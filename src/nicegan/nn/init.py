@@ -15,6 +15,13 @@ def normal(module: nn.Module, deviation: float = 0.02) -> None:
     _draw(module, lambda weight: nn.init.normal_(weight, 0.0, deviation))
 
 
+def normal_convolutions(module: nn.Module, deviation: float = 0.02) -> None:
+    """Draw the weights of convolutions from N(0, deviation); linear layers and all biases keep PyTorch's own."""
+    for layer in module.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.normal_(layer.weight, 0.0, deviation)
+
+
 def kaiming(module: nn.Module) -> None:
     """Draw all weights from Kaiming's normal distribution by fan-in, for ReLU; biases are 0."""
     _draw(module, lambda weight: nn.init.kaiming_normal_(weight, a=0, mode="fan_in"))

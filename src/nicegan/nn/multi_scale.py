@@ -18,11 +18,12 @@ class MultiScaleDiscriminator(nn.Module):
         base_channels: of the first layer; each further layer doubles them.
         num_layers: halvings of the map in each network.
         num_scales: networks; each sees half the pixels a side of the one before.
+        leak: slope of LeakyReLU for negative numbers.
     """
 
-    def __init__(self, base_channels: int, num_layers: int, num_scales: int) -> None:
+    def __init__(self, base_channels: int, num_layers: int, num_scales: int, *, leak: float = LEAK) -> None:
         super().__init__()
-        self.scales = nn.ModuleList(one_scale(base_channels, num_layers) for _ in range(num_scales))
+        self.scales = nn.ModuleList(one_scale(base_channels, num_layers, leak) for _ in range(num_scales))
         self.head_names = tuple(f"scale_{number + 1}" for number in range(num_scales))
 
     def forward(self, image: Image) -> Logits:
@@ -35,10 +36,10 @@ class MultiScaleDiscriminator(nn.Module):
         return logits
 
 
-def one_scale(base_channels: int, num_layers: int) -> nn.Sequential:
+def one_scale(base_channels: int, num_layers: int, leak: float) -> nn.Sequential:
     """Return layers of stride 2 with LeakyReLU and no norm, and a 1x1 convolution to one channel."""
     widths = [3, *(base_channels << number for number in range(num_layers))]
     layers: list[nn.Module] = []
     for before, after in zip(widths, widths[1:], strict=False):
-        layers += [ReflectConv2d(before, after, 4, bias=True, stride=2), nn.LeakyReLU(LEAK, inplace=True)]
+        layers += [ReflectConv2d(before, after, 4, bias=True, stride=2), nn.LeakyReLU(leak, inplace=True)]
     return nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 1))

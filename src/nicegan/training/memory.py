@@ -55,7 +55,8 @@ def _lasting(method: Method) -> int:
     """Weights, their averages, and the optimizers' states."""
     tensors = [*unique_state(method).values(), *unique_state(method.translation_model()).values()]
     tensors += method.process_state().values()
-    learned = [parameter for phase in method.phases for parameter in phase.parameters()]
+    with_optimizer = [phase for phase in method.phases if phase.optimizer_name() == phase.name]
+    learned = [parameter for phase in with_optimizer for parameter in phase.parameters()]
     return total_bytes(tensors) + ADAM_STATES * total_bytes(learned)
 
 

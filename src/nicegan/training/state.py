@@ -50,7 +50,7 @@ class TrainingState:
     """A run between two steps."""
 
     method: Method
-    optimizers: dict[str, Optimizer]  # by phase
+    optimizers: dict[str, Optimizer]  # by phase, without those that use another's
     ema: TranslationModel
     images_per_step: int  # of each domain, in one process
     step: int = 0
@@ -155,6 +155,7 @@ def new_state(config: RunConfig, device: torch.device) -> TrainingState:
     optimizers: dict[str, Optimizer] = {
         phase.name: build_optimizer(phase.parameters(), config.method.optimizer_of(phase.name), device)
         for phase in method.phases
+        if phase.optimizer_name() == phase.name
     }
     images_per_step = config.batch_size * config.accumulate
     return TrainingState(method, optimizers, averaged_copy(method.translation_model()), images_per_step)

@@ -48,7 +48,7 @@ class Stepper:
     def record_anew(self) -> None:
         """Forget what was recorded: optimizers that were restored hold their states at other addresses."""
         self.updates: list[Callable[[Parts], Update]] = [
-            partial(self._update, phase, wrapped, self.state.optimizers[phase.name])
+            partial(self._update, phase, wrapped, self.state.optimizers[phase.optimizer_name()])
             for phase, wrapped in zip(self.state.method.phases, self.wrapped, strict=True)
         ]
         if self.without_graphs is None:
@@ -70,7 +70,7 @@ class Stepper:
         for number, (phase, update) in enumerate(zip(state.method.phases, self.updates, strict=True)):
             if not phase.is_due(state.step):
                 continue
-            set_learning_rate(state.optimizers[phase.name], self.learning_rate(phase.name))
+            set_learning_rate(state.optimizers[phase.optimizer_name()], self.learning_rate(phase.name))
             noises = [self._noise(phase, number, part, images) for part, images in enumerate(batches)]
             of_phase, numbers, fakes = update([Part(*part) for part in zip(batches, noises, fakes, strict=True)])
             self.finite.post(state.step + 1, phase, of_phase, numbers)

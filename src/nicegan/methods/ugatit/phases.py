@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from nicegan.losses import lsgan
 from nicegan.losses.consistency import l1
+from nicegan.losses.cross_entropy import toward
 from nicegan.methods.base import Fakes, Noise, Phase, both_ways, frozen
 from nicegan.methods.ugatit.domain import UGATITDomain
 from nicegan.nn import spectral
 from nicegan.nn.lin import clip_shares
-from nicegan.shapes import Batch, Image, Scalar, Terms
+from nicegan.shapes import Batch, Image, Terms
 
 CHANCE_LOSS = 0.5  # (1/2)^2 for real images and again for fakes
 
@@ -93,15 +93,10 @@ class GeneratorPhase(Phase):
         return terms | {
             f"{source.name}/cycle": self.weights.cycle * l1(cycled, image),
             f"{target.name}/identity": self.weights.identity * l1(same, example),
-            f"{target.name}/cam": self.weights.cam * (says(of_image, 1.0) + says(of_example, 0.0)),
+            f"{target.name}/cam": self.weights.cam * (toward(of_image, 1.0) + toward(of_example, 0.0)),
         }
 
     def after_update(self) -> None:
         """The shares of the normalisations stay in [0, 1]."""
         for domain in self.domains:
             clip_shares(domain.generator)
-
-
-def says(logits: Tensor, answer: float) -> Scalar:
-    """Return the mean cross-entropy of logits that should say `answer`."""
-    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, answer))
