@@ -15,9 +15,11 @@ from nicegan.methods.drit.encoders import GaussianStyleEncoder, PointStyleEncode
 from nicegan.methods.drit.phases import exchanging, for_random
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
-from nicegan.training.state import TrainingState, new_state
+from nicegan.training.memory import _lasting
+from nicegan.training.state import TrainingState, new_state, total_bytes
 from nicegan.training.step import Stepper
 
+ADAM_TENSORS = ("exp_avg", "exp_avg_sq")
 CPU = Machine(torch.device("cpu"), "float32")
 CONCAT = DRIT.tiny().network.model_copy(update={"style_input": "concatenated"})
 FORMS = pytest.mark.parametrize("network", [DRIT.tiny().network, CONCAT], ids=["mixed", "concatenated"])
@@ -71,6 +73,16 @@ def test_encoders_of_contents_and_generators_are_moved_twice_by_one_adam(
     for domain in state.method.domains:
         assert updates(state, domain.encoder) == updates(state, domain.generator) == {2}
         assert updates(state, domain.style_encoder) == {1}
+
+
+@FORMS
+def test_what_lasts_from_step_to_step_is_counted_once(network: DRITNetwork, dataset: Path, batch: Batch) -> None:
+    """Shared blocks, and the optimizer that two phases share."""
+    config = run_of(network, dataset, full_every=1)
+    state = new_state(config, CPU.device)
+    Stepper(state, config, CPU)(batch)
+    moments = [adam[name] for o in state.optimizers.values() for adam in o.state.values() for name in ADAM_TENSORS]
+    assert _lasting(state.method) == total_bytes([*state.tensors().values(), *moments])
 
 
 def test_the_content_discriminator_has_its_own_rate_and_norm() -> None:
