@@ -42,11 +42,20 @@ def step(config: RunConfig) -> Side:
 
 
 def reference_step(config: RunConfig, device: str, file: Path) -> Side:
-    """Return the step of the reference in `file`; `benchmarks/reference_nicegan.py` is such a file."""
+    """Return the step of the reference in `file`; `benchmarks/reference_nicegan.py` is such a file.
+
+    One with `steps_of_a_cycle` does not do the same in each call: a whole cycle of calls is measured.
+    """
     on_gpu = _prepare(device, config.num_threads)
     reference = load_reference(file).ReferenceStep(_network(config), device)
     a, b = (_noise(config, torch.device(device)) for _ in "ab")
-    return Side(lambda: reference(a, b), lambda: _facts_of_step(lambda: reference(a, b), reference.modules()), on_gpu)
+    cycle = getattr(reference, "steps_of_a_cycle", 1)
+    return Side(
+        lambda: [reference(a, b) for _ in range(cycle)],
+        lambda: _facts_of_step(lambda: reference(a, b), reference.modules(), cycle),
+        on_gpu,
+        cycle,
+    )
 
 
 def _translator(config: RunConfig, precision: str) -> Translator:
