@@ -76,8 +76,8 @@ def read_published(path: Path) -> Published | None:
     content = read_checkpoint(path)
     if not all(isinstance(content.get(part), dict) for part in TRANSLATING):
         return None
-    parts: dict[str, dict[Any, Any]] = {part: content[part] for part in TRANSLATING}
-    parts |= {part: content[part] for part in DISCRIMINATORS if isinstance(content.get(part), dict)}
+    is_whole = all(isinstance(content.get(part), dict) for part in DISCRIMINATORS)
+    parts: dict[str, dict[Any, Any]] = {part: content[part] for part in (NETWORKS if is_whole else TRANSLATING)}
     found: dict[str, Tensor] = {}
     for part, tensors in parts.items():
         for name, tensor in plain_tensors(f"{path}: {part}", tensors).items():
@@ -102,21 +102,25 @@ def infer_config(path: Path, found: dict[str, Tensor]) -> DRIT:
     Raises:
         CheckpointError: the tensors are not those of a DRIT.
     """
-    scales = {match[1] for name in found if (match := re.match(r"A\.discriminator\.encoded\.scales\.(\d+)\.", name))}
-    layers = [name for name in found if re.fullmatch(r"A\.discriminator\.encoded\.scales\.0\.\d+\.weight", name)]
-    halvings = [name for name in found if re.fullmatch(r"content_discriminator\.layers\.\d+\.weight", name)]
+
+    def width(name: str) -> int:
+        if name not in found or found[name].ndim == 0:
+            raise CheckpointError(f"{path} has no tensor that could be {name}: it is not a whole DRIT")
+        return found[name].shape[0]
+
+    def count(pattern: str) -> int:
+        return sum(re.fullmatch(pattern, name) is not None for name in found)
+
     is_mixed = "A.generator.perceptron.0.weight" in found
-    style = f"A.style_encoder.{'exit' if is_mixed else 'mean'}.weight"
-    entry = "A.encoder.layers.0.weight"
-    if missing := [name for name in (entry, style) if name not in found or found[name].ndim == 0]:
-        raise CheckpointError(f"{path} has no tensor that could be {missing[0]}: it is not a whole DRIT")
     given: dict[str, Any] = {"style_input": "mixed" if is_mixed else "concatenated"}
-    given |= {"base_channels": found[entry].shape[0], "style_features": found[style].shape[0]}
-    if scales and layers:
-        given |= {"discriminator_channels": found[sorted(layers)[0]].shape[0], "discriminator_scales": len(scales)}
-        given |= {"discriminator_layers": len(layers) - 1}
-    if halvings:
-        given["content_layers"] = len(halvings) - 1
+    given["base_channels"] = width("A.encoder.layers.0.weight")
+    given["style_features"] = width(f"A.style_encoder.{'exit' if is_mixed else 'mean'}.weight")
+    if any(name.startswith("content_discriminator.") for name in found):  # then all are there
+        scales = r"A\.discriminator\.encoded\.scales\."
+        given["discriminator_channels"] = width("A.discriminator.encoded.scales.0.0.weight")
+        given["discriminator_scales"] = count(scales + r"\d+\.0\.weight")
+        given["discriminator_layers"] = count(scales + r"0\.\d+\.weight") - 1
+        given["content_layers"] = count(r"content_discriminator\.layers\.\d+\.weight") - 1
     try:
         return DRIT(network=DRITNetwork(**given))
     except ValidationError as problem:
