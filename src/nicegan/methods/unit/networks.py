@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 from torch import nn
 
@@ -19,10 +21,11 @@ class Generator(nn.Module):
         super().__init__()
         c = base_channels
         self.blocks = nn.Sequential(*(ResidualBlock(4 * c) for _ in range(num_blocks)))
-        self.ups = nn.Sequential(
-            UpsampledConv2d(4 * c, 2 * c), LayerNorm(2 * c),  # (n, 2c, h/2, w/2)
-            UpsampledConv2d(2 * c, c), LayerNorm(c),  # (n, c, h, w)
-        )  # fmt: skip
+        layers = {  # named as when a layer of its own enlarged the map: checkpoints hold these names
+            "1": UpsampledConv2d(4 * c, 2 * c), "2": LayerNorm(2 * c),  # (n, 2c, h/2, w/2)
+            "4": UpsampledConv2d(2 * c, c), "5": LayerNorm(c),  # (n, c, h, w)
+        }  # fmt: skip
+        self.ups = nn.Sequential(OrderedDict(layers))
         self.exit = ReflectConv2d(c, 3, 7, bias=True)
 
     def forward(self, latent: Latent) -> Image:

@@ -73,7 +73,7 @@ def renamed(part: str, domain: str, name: str) -> str:
     if match := re.fullmatch(r"enc\.model\.([012])\.conv\.(weight|bias)", name):
         return f"{ours}.encoder.layers.{2 * int(match[1])}.{match[2]}"
     if match := re.fullmatch(r"dec\.model\.([24])\.(conv|norm)\.(\w+)", name):
-        layer = {"2": 0, "4": 2}[match[1]] + (match[2] == "norm")
+        layer = {"2": 1, "4": 4}[match[1]] + (match[2] == "norm")
         return f"{ours}.generator.ups.{layer}.{match[3]}"
     if match := re.fullmatch(r"dec\.model\.5\.conv\.(weight|bias)", name):
         return f"{ours}.generator.exit.{match[1]}"
