@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from tests.study_raters import make_study
-from tests.study_server import Served, served
+from tests.study_server import Served, process_of, served
 
 from nicegan.study.create import Plan
-from nicegan.study.store import Vote
+from nicegan.study.store import Vote, VoteStore
 
 PLAN = Plan(votes_per_image=40, trials=4, repeats=1, obvious=1, practice=1, seed=5)
 NUM_TRIALS = 7
@@ -67,7 +67,7 @@ def test_a_rater_finishes_by_mouse_and_keyboard(open_page: Opened, study: Served
             page.keyboard.press("Enter")
     page.get_by_text("You have answered everything. Thank you!").wait_for()
     assert answers(page, study) == [(number, "12"[number % 2 == 0]) for number in range(NUM_TRIALS)]
-    assert all(0 < vote.milliseconds < 60_000 for vote in votes(page, study))
+    assert all(0 < (vote.milliseconds or 0) < 60_000 for vote in votes(page, study))
     assert page.context.cookies() == []
 
 
@@ -155,6 +155,26 @@ def test_a_lost_connection_is_said_and_the_vote_sent_when_it_is_back(open_page: 
     assert answers(page, study) == [(0, "1")]
 
 
+def test_a_killed_server_is_waited_for(open_page: Opened, tmp_path: Path) -> None:
+    study = make_study(tmp_path, PLAN)
+    page = open_page()
+    with process_of(study.folder) as (process, port):
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.get_by_role("button", name="Start").click()
+        ready(page, 1)
+        choose(page, "Image 1")
+        ready(page, 2)
+        process.kill()
+        process.wait()
+        choose(page, "Image 3")
+        page.get_by_text("There is no connection.").wait_for()
+    with process_of(study.folder, port):
+        ready(page, 3)
+    store = VoteStore(study, read_only=True)
+    assert [(vote.trial, vote.answer) for vote in store.votes()] == [(0, "0"), (1, "2")]
+    store.close()
+
+
 def test_a_vote_whose_acknowledgement_is_lost_counts_once(open_page: Opened, study: Served) -> None:
     page, lost = open_page(), list[str]()
     begin(page, study)
@@ -240,6 +260,7 @@ def test_without_javascript_it_is_a_plain_form(open_page: Opened, study: Served)
         choose(page, "Image 2")
     page.get_by_text("Thank you!").wait_for()
     assert answers(page, study) == [(number, "1") for number in range(NUM_TRIALS)]
+    assert {vote.milliseconds for vote in votes(page, study)} == {None}, "nobody knows"
 
 
 def test_a_timed_image_is_shown_and_hidden(open_page: Opened, tmp_path: Path) -> None:

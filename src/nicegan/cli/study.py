@@ -194,6 +194,8 @@ def create(given: CreateArguments) -> int:
 
 def serve(given: ServeArguments) -> int:
     """Serve a study."""
+    from contextlib import ExitStack
+
     from filelock import FileLock, Timeout
 
     from nicegan.study.definition import changed_images, read_study
@@ -203,32 +205,34 @@ def serve(given: ServeArguments) -> int:
     from nicegan.study.store import VoteStore
 
     study = read_study(given.study)
-    store = VoteStore(study)
-    if wrong := changed_images(study):
-        raise StudyError(
-            f"{len(wrong)} images of {given.study} are missing or changed, {wrong[0]}.png for one: put copies back"
-        )
-    session = Session(study, store)
-    listener = open_port(given.host, given.port)
-    lock = FileLock(given.study / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise StudyError(f"{given.study} is served by another process: end that one first") from None
-    token = study_token(session) if given.token else None
-    host, port = listener.getsockname()[:2]
+    with ExitStack() as ends:
+        store = VoteStore(study)
+        ends.callback(store.close)
+        if wrong := changed_images(study):
+            raise StudyError(
+                f"{len(wrong)} images of {given.study} are missing or changed, {wrong[0]}.png for one: put copies back"
+            )
+        listener = ends.enter_context(open_port(given.host, given.port))
+        lock = FileLock(given.study / ".lock", timeout=0)
+        try:
+            ends.enter_context(lock)
+        except Timeout:
+            raise StudyError(f"{given.study} is served by another process: end that one first") from None
+        session = Session(study, store)
+        token = study_token(session) if given.token else None
+        say_address(*listener.getsockname()[:2], token)
+        serve_app(build_app(session, token), listener)
+    return 0
+
+
+def say_address(host: str, port: int, token: str | None) -> None:
+    """Say where raters begin."""
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     way = f"/invited/{token}" if token else "/"
     sys.stdout.write(f"raters: http://{shown}:{port}{way}\n")
     if host not in ("127.0.0.1", "::1"):
         sys.stdout.write("(others reach this machine by its own name or address; Ctrl-C ends, votes are kept)\n")
     sys.stdout.flush()
-    try:
-        serve_app(build_app(session, token), listener)
-    finally:
-        store.close()
-        lock.release()
-    return 0
 
 
 def report(given: ReportArguments) -> int:

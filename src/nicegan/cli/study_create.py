@@ -40,6 +40,8 @@ def sources_of(given: CreateArguments) -> Iterator[Sources]:
     if given.comparison is not None:
         if given.source or given.method:
             raise ConfigError("give --comparison, or --source with --method, not both")
+        if given.reference:
+            raise ConfigError("--reference goes with --source; the real images of a comparison are its test images")
         folder, direction = given.comparison
         with of_comparison(folder, direction) as sources:
             yield sources if given.kind == "real-or-fake" else sources._replace(real=[])

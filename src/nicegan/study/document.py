@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import statistics
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from nicegan.study.definition import REAL
 from nicegan.study.intervals import Estimate
+from nicegan.study.raters import median_seconds
 from nicegan.study.results import Group, Results
 from nicegan.study.sentences import (
     INTERVALS,
@@ -117,7 +118,7 @@ def _raters(results: Results) -> list[Part]:
 def _times(results: Results) -> list[str]:
     times = results.times
     if times is None:
-        return ["No votes that count yet."]
+        return ["No browser told how long answers took."]
     return [
         f"An answer took {times.median:.1f} seconds in the median (quartiles {times.lower:.1f} and {times.upper:.1f}); "
         f"a rater's answers took {times.minutes:.1f} minutes together in the median."
@@ -158,13 +159,25 @@ def as_json(results: Results) -> dict[str, Any]:
                 "number": record.rater.number,
                 "answers": len(record.votes),
                 "is_finished": record.is_finished,
-                "median_seconds": statistics.median(vote.milliseconds for vote in record.votes) / 1000,
+                "median_seconds": median_seconds(record.votes),
                 "left_out": record.left_out,
             }
             for record in results.records
         ],
+        "votes_by_image": _by_image(results),
         "sentence": for_the_paper(results),
     }
+
+
+def _by_image(results: Results) -> dict[str, dict[str, int]]:
+    """Return how often each answer was given to each source image, by raters who count."""
+    found: dict[str, Counter[str]] = {}
+    for record in results.records:
+        for trial, vote in [] if record.left_out else record.counted():
+            if trial.question.labels != (REAL,):
+                name = results.definition.subjects[trial.question.subject].name
+                found.setdefault(name, Counter())[vote.chosen] += 1
+    return {name: dict(found[name]) for name in sorted(found)}
 
 
 def _group(group: Group) -> dict[str, Any]:
@@ -199,5 +212,6 @@ def votes_csv(results: Results) -> str:
             shown = " | ".join(picture.label for picture in trial.pictures)
             answer = int(vote.answer) + 1 if vote.answer.isdecimal() else vote.answer
             row = [record.rater.number, record.rater.place + 1, vote.trial + 1, trial.role, image, shown, answer]
-            writer.writerow([*row, vote.chosen, vote.milliseconds / 1000, moment, int(bool(record.left_out))])
+            seconds = "" if vote.milliseconds is None else vote.milliseconds / 1000
+            writer.writerow([*row, vote.chosen, seconds, moment, int(bool(record.left_out))])
     return text.getvalue()

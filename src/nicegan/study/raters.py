@@ -47,11 +47,18 @@ def reasons_to_leave_out(definition: StudyDefinition, trials: Sequence[Trial], v
     repeats = repeats_of(trials, real)
     if repeats.num_pairs and repeats.num_same < rule.repeats_same * repeats.num_pairs:
         reasons.append(f"{repeats.num_same} of {repeats.num_pairs} repeated trials answered alike")
-    if real and (seconds := statistics.median(vote.milliseconds for vote in real) / 1000) < rule.median_seconds:
+    seconds = median_seconds(real)
+    if seconds is not None and seconds < rule.median_seconds:
         reasons.append(f"half of the answers within {seconds:.2f} seconds")
     if definition.kind != "real-or-fake" and (habit := _habit(trials, real)) and habit.probability < rule.position_p:
         reasons.append(f"position {habit.position + 1} chosen {habit.times} of {habit.num_votes} times")
     return reasons
+
+
+def median_seconds(votes: Sequence[Vote]) -> float | None:
+    """Return the median time of an answer; None if the browser told none."""
+    times = [vote.milliseconds for vote in votes if vote.milliseconds is not None]
+    return statistics.median(times) / 1000 if times else None
 
 
 class Habit(NamedTuple):

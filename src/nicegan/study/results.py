@@ -166,9 +166,10 @@ def _votes_per_question(definition: StudyDefinition, records: Sequence[RaterReco
 
 
 def _times(records: Sequence[RaterRecord]) -> Times | None:
-    seconds = [vote.milliseconds / 1000 for record in records for _, vote in record.counted()]
+    counted = [vote.milliseconds for record in records for _, vote in record.counted()]
+    seconds = [milliseconds / 1000 for milliseconds in counted if milliseconds is not None]
     if not seconds:
         return None
     lower, median, upper = np.quantile(seconds, [0.25, 0.5, 0.75]).tolist()
-    minutes = statistics.median(sum(vote.milliseconds for vote in record.votes) / 60_000 for record in records)
+    minutes = statistics.median(sum(vote.milliseconds or 0 for vote in record.votes) / 60_000 for record in records)
     return Times(lower, median, upper, minutes)

@@ -117,7 +117,7 @@ class Session:
 
         Args:
             rater: who answers.
-            fields: trial, answer, id and milliseconds.
+            fields: trial, answer, id and milliseconds; the last one may be empty.
 
         Raises:
             NotAVote: a trial that there is not, an answer that it does not have, or fields of another form.
@@ -125,15 +125,16 @@ class Session:
             CannotKeepError: the disk does not take it.
         """
         trials = self.trials(rater)
-        number, milliseconds = _whole(fields.get("trial", "")), _whole(fields.get("milliseconds", ""))
+        number, told = _whole(fields.get("trial", "")), fields.get("milliseconds", "")
+        milliseconds = _whole(told)
         identity, answer = fields.get("id", ""), fields.get("answer", "")
         if number is None or number >= len(trials) or not VOTE_ID.fullmatch(identity):
             raise NotAVote
-        if answer not in trials[number].answers or milliseconds is None:
+        if answer not in trials[number].answers or (told and milliseconds is None):
             raise NotAVote
         shown = "\t".join(picture.label for picture in trials[number].pictures)
         chosen, subject = trials[number].chosen(answer), trials[number].question.subject
-        taken, now = min(milliseconds, LONGEST), int(time.time())
+        taken, now = None if milliseconds is None else min(milliseconds, LONGEST), int(time.time())
         self.store.add_vote(Vote(identity, rater.number, number, subject, answer, chosen, shown, taken, now))
 
 

@@ -21,7 +21,7 @@ CREATE TABLE raters (
 CREATE TABLE votes (
     id TEXT PRIMARY KEY, rater INTEGER NOT NULL REFERENCES raters (number), trial INTEGER NOT NULL,
     subject INTEGER NOT NULL, answer TEXT NOT NULL, chosen TEXT NOT NULL, shown TEXT NOT NULL,
-    milliseconds INTEGER NOT NULL, voted_at INTEGER NOT NULL, UNIQUE (rater, trial)
+    milliseconds INTEGER, voted_at INTEGER NOT NULL, UNIQUE (rater, trial)
 ) STRICT;
 """
 SECONDS_TO_WAIT = 30  # for another process that writes
@@ -37,7 +37,10 @@ class Rater(NamedTuple):
 
 
 class Vote(NamedTuple):
-    """One answer: `subject` is the image's index, `chosen` the label, `shown` all labels, joined by tabs."""
+    """One answer: `subject` is the image's index, `chosen` the label, `shown` all labels, joined by tabs.
+
+    `milliseconds` is the time that it took; None from a browser without JavaScript, which does not tell.
+    """
 
     id: str
     rater: int
@@ -46,7 +49,7 @@ class Vote(NamedTuple):
     answer: str
     chosen: str
     shown: str
-    milliseconds: int
+    milliseconds: int | None
     voted_at: int
 
 

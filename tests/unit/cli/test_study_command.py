@@ -13,7 +13,7 @@ from tests.study_server import JSON, Client, ballot, join, process_of, read_page
 
 from nicegan import cli, extras
 from nicegan.cli import study as command
-from nicegan.errors import NiceganError
+from nicegan.errors import NiceganError, StudyError
 
 
 @pytest.fixture
@@ -60,6 +60,7 @@ def test_real_images_are_counted(folders: dict[str, Path], tmp_path: Path, capsy
         (["judge"], "say what to do with a study: create, serve, report, plan; not 'judge'"),
         (["create", "--out", "x"], "name --source and --method, or a finished --comparison"),
         (["create", "--out", "x", "--comparison", "runs", "A2B", "--source", "y"], "not both"),
+        (["create", "--out", "x", "--comparison", "runs", "A2B", "--reference", "y"], "--reference goes with --source"),
         (["create", "--out", "x", "--comparison", "runs", "A2B"], "runs is not a folder of nicegan compare"),
         (["create", "--out", "x", "--source", "nowhere", "--method", "a=b", "c=d"], "nowhere is not a folder"),
         (["create", "--out", "x", "--kind", "worst"], "kind"),
@@ -120,27 +121,25 @@ def test_a_study_is_served_killed_resumed_and_reported(tmp_path: Path, capsys: p
     assert not study.votes.with_name("votes.sqlite-wal").exists(), "tidied up"
 
 
-def serve_in_vain(study: Path, *more: str) -> str:
-    """What `nicegan study serve` says when it cannot, in one line."""
-    arguments = [sys.executable, "-m", "nicegan", "study", "serve", str(study), "--port", "0", *more]
-    found = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
-    assert found.returncode == 2
-    assert found.stderr.startswith("nicegan: ")
-    assert found.stderr.count("\n") == 1
-    return found.stderr
-
-
 def test_what_cannot_be_served_says_why(tmp_path: Path) -> None:
     study = make_study(tmp_path)
+    serve = ["serve", str(study.folder), "--port", "0"]
     with process_of(study.folder) as (_, port):
-        assert "Address already in use; choose another" in serve_in_vain(study.folder, "--port", str(port))
-        assert "is served by another process" in serve_in_vain(study.folder)
+        arguments = [sys.executable, "-m", "nicegan", "study", *serve[:-1], str(port)]
+        found = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+        assert found.returncode == 2
+        assert found.stderr.startswith(f"nicegan: 127.0.0.1, port {port}: Address already in use; choose another")
+        assert found.stderr.count("\n") == 1
+        with pytest.raises(StudyError, match="is served by another process: end that one first"):
+            command.run(serve)
     image = study.image(min(study.definition.files()))
     content = image.read_bytes()
     image.write_bytes(b"changed")
-    assert "1 images of" in serve_in_vain(study.folder)
+    with pytest.raises(StudyError, match="1 images of .* are missing or changed"):
+        command.run(serve)
     image.write_bytes(content)
     with sqlite3.connect(study.votes) as connection:
         connection.execute("UPDATE facts SET value = 'x' WHERE name = 'definition'")
     connection.close()
-    assert "has been changed since the study was made" in serve_in_vain(study.folder)
+    with pytest.raises(StudyError, match="has been changed since the study was made"):
+        command.run(serve)

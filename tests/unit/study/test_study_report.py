@@ -3,6 +3,7 @@
 import csv
 import json
 import sqlite3
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from tests.study_raters import METHODS, Crowd, define_study, make_study
 from nicegan.errors import StudyError
 from nicegan.study.create import Plan
 from nicegan.study.definition import OpenStudy
-from nicegan.study.document import markdown, parts_of
+from nicegan.study.document import as_json, markdown, parts_of, votes_csv
 from nicegan.study.files import write_report
+from nicegan.study.raters import reasons_to_leave_out
 from nicegan.study.results import compute_results
 from nicegan.study.store import Vote, VoteStore
 from nicegan.study.trials import num_places, trials_of
@@ -77,9 +79,13 @@ def test_votes_that_count_are_counted_by_hand(study: OpenStudy, tmp_path: Path) 
     write_report(study.folder, tmp_path / "report")
     rows = list(csv.DictReader((tmp_path / "report/votes.csv").read_text().splitlines()))
     content = json.loads((tmp_path / "report/report.json").read_text())
+    images = {row["image"] for row in rows}
     for name, left_out in (("counted", {"0"}), ("everybody", {"0", "1"})):
         counted = [row for row in rows if row["role"] == "counted" and row["left_out"] in left_out]
         assert content[name]["num_votes"] == len(counted)
+        if name == "counted":
+            by_image = {image: Counter(row["chosen"] for row in counted if row["image"] == image) for image in images}
+            assert content["votes_by_image"] == by_image
         for method, share in content[name]["shares"].items():
             assert share["won"] == sum(row["chosen"] == method for row in counted)
             assert share["shown"] == len(counted)
@@ -146,3 +152,21 @@ def test_a_vote_stands_for_the_label_at_its_position(study: OpenStudy) -> None:
     trial = trials_of(study.definition, 0, 1)[1]
     assert [trial.chosen(answer) for answer in trial.answers] == [picture.label for picture in trial.pictures]
     assert Vote("x", 1, 1, 0, "0", trial.chosen("0"), "", 0, 0).chosen == trial.pictures[0].label
+
+
+def test_raters_whose_browser_tells_no_times_are_not_left_out_for_it(study: OpenStudy) -> None:
+    records = Crowd((1.0, 0, 0, 0)).records(study.definition, 0)
+    timeless = [
+        record._replace(votes=[vote._replace(milliseconds=None) for vote in record.votes]) for record in records
+    ]
+    for record in timeless:
+        assert reasons_to_leave_out(study.definition, record.trials, record.votes) == []
+    results = compute_results(study, timeless)
+    assert results.times is None
+    assert as_json(results)["raters"][0]["median_seconds"] is None
+    assert "No browser told how long answers took." in markdown("x", parts_of(results))
+    assert votes_csv(results).splitlines()[1].split(",")[-3] == ""
+    quick = [vote._replace(milliseconds=90) for vote in records[0].votes]
+    assert reasons_to_leave_out(study.definition, records[0].trials, quick) == [
+        "half of the answers within 0.09 seconds"
+    ]
