@@ -142,6 +142,18 @@ def test_going_back_changes_no_answer(open_page: Opened, study: Served) -> None:
     assert answers(page, study) == [(0, "0"), (1, "1"), (2, "2")]
 
 
+def test_going_back_does_not_begin_anew(open_page: Opened, study: Served) -> None:
+    page = open_page()
+    page.goto("about:blank")
+    begin(page, study)
+    choose(page, "Image 1")
+    ready(page, 2)
+    page.go_back()
+    assert page.url == "about:blank", "neither the first page nor an answered question"
+    page.go_forward()
+    ready(page, 2)
+
+
 def test_a_lost_connection_is_said_and_the_vote_sent_when_it_is_back(open_page: Opened, study: Served) -> None:
     page = open_page()
     begin(page, study)

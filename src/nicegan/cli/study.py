@@ -220,7 +220,8 @@ def serve(given: ServeArguments) -> int:
             raise StudyError(f"{given.study} is served by another process: end that one first") from None
         session = Session(study, store)
         token = study_token(session) if given.token else None
-        say_address(*listener.getsockname()[:2], token)
+        host, port = listener.getsockname()[:2]
+        say_address(host, port, token)
         serve_app(build_app(session, token), listener)
     return 0
 

@@ -39,7 +39,7 @@ HEADERS = {
     "X-Robots-Tag": "noindex",
 }
 PRIVATE, UNSTORED = "private, max-age=86400, immutable", "no-store"
-STATIC = {"study.css": "text/css", "study.js": "text/javascript"}
+STATIC = {"study.css": "text/css", "study.js": "text/javascript", "start.js": "text/javascript"}
 
 
 class Pages:

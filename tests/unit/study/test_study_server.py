@@ -58,7 +58,7 @@ def test_a_rater_answers_everything_and_is_thanked(shared: Served, client: Clien
 
 def test_nothing_that_a_browser_gets_names_a_method(shared: Served, client: Client) -> None:
     link, got = join(client), []
-    for path in ("/", "/static/study.css", "/static/study.js", "/nothing"):
+    for path in ("/", "/static/study.css", "/static/study.js", "/static/start.js", "/nothing"):
         got.append(client.get(path))
     while (page := read_page(answer := client.get(link))).trial is not None:
         got += [answer, *map(client.get, page.images + page.ahead)]
@@ -80,7 +80,7 @@ def test_every_answer_keeps_the_page_to_itself(client: Client) -> None:
         assert "server" not in answer.headers or "uvicorn" in answer.headers["server"]
         if "html" in answer.headers["content-type"]:
             assert answer.headers["cache-control"] == "no-store"
-            assert not re.search(r"<script(?! src=\"/static/study.js\")|style=|\son\w+=|https?://", answer.text)
+            assert not re.search(r"<script(?! src=\"/static/(study|start).js\")|style=|\son\w+=|https?://", answer.text)
 
 
 def test_a_retry_is_taken_again_and_another_answer_is_not(shared: Served, client: Client) -> None:
