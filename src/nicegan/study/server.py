@@ -195,11 +195,13 @@ def wants_json(request: Request) -> bool:
 async def read_fields(request: Request) -> dict[str, str]:
     """Return the fields of a form; raises HTTPException for more than a few, or for text that is none."""
     body = b""
+    if int(request.headers.get("content-length", "0")) > MAX_BODY:  # h11 takes digits only
+        raise HTTPException(413)
     try:
         async for chunk in request.stream():
             body += chunk
             if len(body) > MAX_BODY:
-                raise HTTPException(413, headers={"Connection": "close"})
+                raise HTTPException(413)
         return dict(parse_qsl(body.decode("ascii"), max_num_fields=10, encoding="utf-8", errors="strict"))
     except (ValueError, ClientDisconnect):
         raise HTTPException(400) from None
@@ -210,6 +212,7 @@ def build_app(session: Session, token: str | None = None) -> Callable[..., Await
     pages = Pages(session, token)
     refusals: Any = {HTTPException: pages.refused, CannotKeepError: pages.refused, OSError: pages.refused}
     app = Starlette(routes=pages.routes(), exception_handlers=refusals)
+    app.router.redirect_slashes = False  # to an address made from what the request says of itself
 
     async def with_headers(scope: Any, receive: Any, send: Any) -> None:
         async def send_with_headers(message: Any) -> None:

@@ -4,6 +4,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -135,10 +136,23 @@ def test_bodies_that_are_no_form_or_huge_are_refused(shared: Served, client: Cli
     for body in (b"x" * (MAX_BODY + 1), b"x" * 3_000_000):
         assert shared.client().ask("POST", link, body).status == 413
     connection = socket.create_connection(("127.0.0.1", shared.port), timeout=10)
+    connection.sendall(f"POST {link} HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n".encode())
+    assert connection.recv(100).startswith(b"HTTP/1.1 413"), "before anything has arrived"
+    connection.close()
+    connection = socket.create_connection(("127.0.0.1", shared.port), timeout=10)
     connection.sendall(f"POST {link} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
     connection.sendall(b"2000\r\n" + b"y" * 0x2000 + b"\r\n")
     assert connection.recv(100).startswith(b"HTTP/1.1 413")
     connection.close()
+
+
+def test_answers_of_one_trial_at_once_are_one_vote(shared: Served, client: Client) -> None:
+    link = join(client)
+    page = read_page(client.get(link))
+    with ThreadPoolExecutor(12) as pool:
+        sent = [pool.submit(shared.client().post, link, ballot(page, str(n % 4)), JSON) for n in range(12)]
+    assert sorted(one.result().status for one in sent) == [200] + 11 * [409]
+    assert read_page(client.get(link)).trial == 1
 
 
 @pytest.mark.parametrize(
@@ -148,7 +162,7 @@ def test_bodies_that_are_no_form_or_huge_are_refused(shared: Served, client: Cli
         "/votes.sqlite", "/images/", "/r/", "/r/..", "/r/%00", "/r/" + "0" * 32, "/r/" + "z" * 32, "//etc/passwd",
         "/r/{key}/0/../../study.json", "/r/{key}/0/%2e%2e%2f%2e%2e", "/r/{key}/0/4", "/r/{key}/0/-1", "/r/{key}/0/٢",
         "/r/{key}/0/reference", "/r/{key}/7/0", "/r/{key}/99999999999/0", "/r/{key}/-1/0", "/r/{key}/0/",
-        "/openapi.json", "/r/{key}/0/" + "1" * 3000,
+        "/r/{key}/", "/invited/", "/openapi.json", "/r/{key}/0/" + "1" * 3000,
     ],
 )  # fmt: skip
 def test_paths_lead_nowhere_else(client: Client, path: str) -> None:
