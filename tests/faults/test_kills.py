@@ -26,7 +26,7 @@ from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
 from nicegan.training.trainer import train
 
-NUM_KILLS = int(os.environ.get("NICEGAN_KILLS", "3"))
+NUM_KILLS = int(os.environ.get("NICEGAN_KILLS", "2"))
 SEED = int(os.environ.get("NICEGAN_KILL_SEED", "0"))
 MOST_STEPS = 5  # between two kills
 STEPS = (MOST_STEPS + 3) * NUM_KILLS + 10
