@@ -148,15 +148,15 @@ def read_image(path: Path, levels: Levels = FULL_LEVELS) -> Image.Image:
         return _opened(path, levels)
 
 
-def read_encoded(content: bytes) -> Image.Image:
-    """As `read_image`, of a file's content."""
+def read_encoded(content: bytes, levels: Levels = FULL_LEVELS, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """As `read_image`, of a file's content; of at most `max_pixels`."""
     with _reasons():
-        return _opened(io.BytesIO(content))
+        return _opened(io.BytesIO(content), levels, max_pixels)
 
 
-def _opened(file: Path | io.BytesIO, levels: Levels = FULL_LEVELS) -> Image.Image:
+def _opened(file: Path | io.BytesIO, levels: Levels = FULL_LEVELS, max_pixels: int = MAX_PIXELS) -> Image.Image:
     with Image.open(file, formats=FORMATS) as image:
-        _check_size(image)
+        _check_size(image, max_pixels)
         image.load()
         return upright_rgb(image, levels)
 
@@ -225,9 +225,9 @@ def ignore_image_warnings() -> None:
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
-def _check_size(image: Image.Image) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise DataError(f"{image.width}x{image.height} pixels are more than the {MAX_PIXELS:,} that are allowed")
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        raise DataError(f"{image.width}x{image.height} pixels are more than the {max_pixels:,} that are allowed")
 
 
 def upright_rgb(image: Image.Image, levels: Levels = FULL_LEVELS) -> Image.Image:
