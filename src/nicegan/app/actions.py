@@ -47,6 +47,7 @@ class Taken(NamedTuple):
 
     copy: str | None
     said: str
+    is_refused: bool = False
 
 
 class Download(NamedTuple):
@@ -87,7 +88,7 @@ class Actions:
         try:
             picture = read_picture(upload.name, upload.path.read_bytes())
         except (DataError, OSError) as problem:
-            return self._keep(None, key, slot, f"⚠ {getattr(problem, 'strerror', None) or problem}")
+            return self._refuse(problem, upload.name, key, slot)
         finally:
             upload.path.unlink(missing_ok=True)
         return self._keep(picture, key, slot)
@@ -98,8 +99,12 @@ class Actions:
         try:
             return self._keep(read_picture(path.name, path.read_bytes()), key, "picture")
         except (DataError, OSError) as problem:
-            reason = f"{path.name}: {problem.strerror}" if isinstance(problem, OSError) else str(problem)
-            return self._keep(None, key, "picture", f"⚠ {reason}")
+            return self._refuse(problem, path.name, key, "picture")
+
+    def _refuse(self, problem: DataError | OSError, name: str, key: str, slot: Slot) -> Taken:
+        """Say what is wrong with a file; the picture before it is forgotten."""
+        reason = f"{name}: {problem.strerror}" if isinstance(problem, OSError) else str(problem)
+        return self._keep(None, key, slot, f"⚠ {reason}")._replace(is_refused=True)
 
     def _keep(self, picture: Picture | None, key: str, slot: Slot, said: str = "") -> Taken:
         """Put a picture into a session; a new one stops the work on the old one, and its results go."""

@@ -70,7 +70,7 @@ def place_controls(picture: gr.Image, models: Sequence[ShownModel], max_side: in
     return Controls(picture, direction, chosen, longest, style, seed, example, translate, stop, status)
 
 
-def place_picture(label: str, name: str, height: int = 260) -> gr.Image:
+def place_picture(label: str, name: str, height: int = 230) -> gr.Image:
     """Place a field that takes an image; actions get it as an `Upload`, and give it back as a data URL."""
     field = gr.Image(
         label=label, sources=["upload", "clipboard", "webcam"], type="filepath", height=height, buttons=[],
@@ -119,7 +119,7 @@ def place_examples(thumbnails: Sequence[str]) -> gr.Gallery | None:
     if not thumbnails:
         return None
     gallery = gr.Gallery(
-        label="Examples", columns=4, height="auto", allow_preview=False, interactive=False, buttons=[],
+        label="Examples", columns=6, height="auto", allow_preview=False, interactive=False, buttons=[],
         elem_id="examples", object_fit="cover",
     )  # fmt: skip
     gallery.postprocess = lambda addresses: GalleryData(  # pyright: ignore[reportAttributeAccessIssue]

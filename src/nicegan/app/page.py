@@ -25,8 +25,10 @@ from nicegan.app.translation import Wish
 CSS = """
 .nicegan-words { min-height: 3em }
 .nicegan-words a { margin: 0; padding: 0 }
-#examples, #examples .grid-wrap, #examples .gallery-container { height: auto; min-height: 0; max-height: 13em }
-#examples .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)); grid-template-rows: none }
+#examples, #examples .grid-wrap, #examples .gallery-container { height: auto; min-height: 0; max-height: 14em }
+#examples .grid-wrap { padding-top: 2.2em }
+#examples .grid-container { grid-template-columns: repeat(6, minmax(0, 1fr)); grid-template-rows: none; padding-top: 0 }
+#examples .thumbnail-item { height: auto; aspect-ratio: 1 }
 .nicegan-status { white-space: pre-line; overflow-wrap: anywhere }
 """
 MAX_WAITING = 32  # requests
@@ -70,6 +72,7 @@ def connect_pictures(actions: Actions, controls: Controls, panels: Sequence[Pane
 
     def take_style(upload: Upload | None, request: gr.Request) -> list[Any]:
         answer = actions.take(upload, key_of(request), "example")
+        warn(answer)
         return [answer.copy, status_html(answer.said)]
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", "concurrency_id": "reading"}
@@ -138,7 +141,14 @@ def connect_end(actions: Actions, page: gr.Blocks) -> None:
 
 def taken(actions: Actions, answer: Taken, request: gr.Request) -> list[Any]:
     """Return what changes when a picture was taken: its copy, the status, and the panels, now empty."""
+    warn(answer)
     return [answer.copy, status_html(answer.said), *in_panels(actions.shown(key_of(request)))]
+
+
+def warn(answer: Taken) -> None:
+    """Say what is wrong with a picture where it is seen wherever the page is scrolled to."""
+    if answer.is_refused:
+        gr.Warning(escape(answer.said))
 
 
 def shown_in(panels: Sequence[Panel]) -> list[Any]:

@@ -66,7 +66,6 @@ _BROKEN = (  # what decoders raise for files that are damaged
     ArithmeticError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,
 )
 _WITHOUT_A_RANGE = ("I", "F")  # 32-bit integers and floats
 
@@ -206,6 +205,8 @@ def _reasons() -> Iterator[None]:
         raise DataError("not an image that can be read") from None
     except MemoryError:
         raise DataError("too large for this machine's memory") from None
+    except Image.DecompressionBombError:
+        raise DataError("many more pixels than are allowed") from None
     except _BROKEN as problem:
         reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
         raise DataError(reason.partition("\n")[0] or type(problem).__name__) from None
