@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import torch
 import uvicorn
-from tests.conftest import TINY
 
 from nicegan.app.actions import Actions
 from nicegan.app.models import ShownModel, load_models
@@ -18,6 +17,7 @@ from nicegan.methods.cyclegan.config import CycleGAN
 from nicegan.methods.munit.config import MUNIT
 from nicegan.methods.nicegan.config import NiceGAN
 from nicegan.model_file import ModelSpec, save_model
+from tests.conftest import TINY
 
 METHODS: dict[str, MethodConfig] = {"styled": MUNIT.tiny(), "looking": NiceGAN(network=TINY), "plain": CycleGAN.tiny()}
 

@@ -34,6 +34,14 @@ CSS = """
 MAX_WAITING = 32  # requests
 AT_ONCE: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 
+READING: dict[str, Any] = {  # all that people give, in its order
+    "concurrency_id": "reading",
+    "concurrency_limit": 1,
+    "trigger_mode": "multiple",
+    "api_visibility": "private",
+    "show_progress": "minimal",
+}
+
 
 def build_page(actions: Actions, thumbnails: Sequence[str], max_side: int) -> gr.Blocks:
     """Return the page.
@@ -75,9 +83,8 @@ def connect_pictures(actions: Actions, controls: Controls, panels: Sequence[Pane
         warn(answer)
         return [answer.copy, status_html(answer.said)]
 
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", "concurrency_id": "reading"}
-    controls.picture.input(take, controls.picture, [controls.picture, controls.status, *shown_in(panels)], **quiet)
-    controls.example.input(take_style, controls.example, [controls.example, controls.status], **quiet)
+    controls.picture.input(take, controls.picture, [controls.picture, controls.status, *shown_in(panels)], **READING)
+    controls.example.input(take_style, controls.example, [controls.example, controls.status], **READING)
 
 
 def connect_examples(actions: Actions, gallery: gr.Gallery, controls: Controls, panels: Sequence[Panel]) -> None:
@@ -87,7 +94,7 @@ def connect_examples(actions: Actions, gallery: gr.Gallery, controls: Controls, 
         return taken(actions, actions.take_example(int(chosen.index), key_of(request)), request)
 
     outputs = [controls.picture, controls.status, *shown_in(panels)]
-    gallery.select(take, None, outputs, api_visibility="private", show_progress="minimal", concurrency_id="reading")
+    gallery.select(take, None, outputs, **READING)
 
 
 def connect_work(actions: Actions, controls: Controls, panels: Sequence[Panel], max_side: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import signal
 import socket
@@ -40,6 +41,13 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+API = "/gradio_api/"
+FILES = "/gradio_api/file="
+OPEN = tuple(
+    API + name
+    for name in ("queue/", "run/predict", "upload", "heartbeat/", "cancel", "reset", "startup-events", "app_id", "info")
+)
+NOTHING = base64.b64decode("R0lGODlhAQABAAAAACH5BAEAAAAALAAAAAABAAEAAAIBAAA=")  # a GIF of one clear pixel
 ENCODED_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 
@@ -106,11 +114,21 @@ def build_app(actions: Actions, thumbnails: Sequence[str], max_side: int, folder
 
 
 def guarded(app: App) -> App:
-    """Return the application with headers that keep the page to itself, and a limit for what it is sent."""
+    """Return the application with headers that keep the page to itself, and a limit for what it is sent.
+
+    Of gradio's interface only what the page uses is open, and no path leads to a file: of an upload, which the browser
+    asks back at once, it gets nothing before the small copy comes.
+    """
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
+            return
+        if scope["path"].startswith(FILES):
+            await Response(NOTHING, media_type="image/gif")(scope, receive, send)
+            return
+        if scope["path"].startswith(API) and not scope["path"].startswith(OPEN):
+            await PlainTextResponse("Not Found", 404)(scope, receive, send)
             return
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if not length.isdigit() or int(length) > MAX_BODY:
