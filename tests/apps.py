@@ -1,4 +1,4 @@
-"""The app served on the loopback in a thread of the test, with tiny untrained models."""
+"""The app served on the loopback in a thread of the test."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,31 +6,11 @@ from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
 
-import torch
 import uvicorn
 
 from nicegan.app.actions import Actions
-from nicegan.app.models import ShownModel, load_models
+from nicegan.app.models import ShownModel
 from nicegan.app.sessions import Sessions
-from nicegan.config import MethodConfig
-from nicegan.methods.cyclegan.config import CycleGAN
-from nicegan.methods.munit.config import MUNIT
-from nicegan.methods.nicegan.config import NiceGAN
-from nicegan.model_file import ModelSpec, save_model
-from tests.conftest import TINY
-
-METHODS: dict[str, MethodConfig] = {"styled": MUNIT.tiny(), "looking": NiceGAN(network=TINY), "plain": CycleGAN.tiny()}
-
-
-def make_models(folder: Path, *names: str) -> list[ShownModel]:
-    """Tiny models: "styled" has styles, "looking" heatmaps, "plain" neither."""
-    torch.manual_seed(0)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.safetensors" for name in names]
-    for name, path in zip(names, paths, strict=True):
-        spec = ModelSpec(method=METHODS[name], image_size=(64, 64))  # pyright: ignore[reportArgumentType]
-        save_model(path, spec, METHODS[name].build_translation_model((64, 64)))
-    return load_models(paths, "cpu", "float32")
 
 
 class ServedApp(NamedTuple):

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.apps import ServedApp, make_models, served_app
+from tests.apps import ServedApp, served_app
 from tests.conftest import write_images
+from tests.tiny_models import make_models
 
 from nicegan.data.cache import scaled
 from nicegan.inference.styles import random_style
@@ -53,8 +54,14 @@ def status(page: Any, text: str) -> None:
     page.locator("#status").get_by_text(text).wait_for()
 
 
+LINK = "(document.querySelector('.nicegan-words a') || {}).href"
+
+
 def translate(page: Any) -> None:
+    """Translate, and wait until all is there; the results of each time have addresses of their own."""
+    before = page.evaluate(LINK)
     page.get_by_role("button", name="Translate").click()
+    page.wait_for_function(f"before => {LINK} && {LINK} != before", arg=before)
     status(page, "Done in")
 
 

@@ -11,6 +11,7 @@ from nicegan.app.watch import layers_of
 from nicegan.errors import CheckpointError
 from nicegan.inference.translator import Translator, load
 from nicegan.methods.base import HasHeatmap, HasStyles
+from nicegan.model_file import MODEL_FILE
 
 
 class ShownModel(NamedTuple):
@@ -67,7 +68,7 @@ def load_models(paths: Sequence[Path], device: str, precision: str) -> list[Show
 
 def names_of(paths: Sequence[Path]) -> list[str]:
     """Return the ends of the paths, as long as it takes to tell them from each other; equal ones are numbered."""
-    parts = [path.parts if path.name != "model.safetensors" else path.parts[:-1] or path.parts for path in paths]
+    parts = [_named(path).parts for path in paths]
     longest = max(map(len, parts))
     names = ["/".join(own[-1:]) for own in parts]
     for length in range(2, longest + 1):
@@ -80,3 +81,10 @@ def names_of(paths: Sequence[Path]) -> list[str]:
         seen[name] += 1
         numbered.append(f"{name} ({seen[name]})" if seen[name] > 1 else name)
     return numbered
+
+
+def _named(path: Path) -> Path:
+    """Return a model's path without what all models have: the ending, and the file's name in a run folder."""
+    if path.name == MODEL_FILE and path.parent.name:
+        return path.parent
+    return path.with_suffix("") if path.suffix == Path(MODEL_FILE).suffix else path

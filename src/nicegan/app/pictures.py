@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from math import ceil
 from typing import NamedTuple
 
 from PIL import Image
@@ -39,7 +40,7 @@ def read_picture(name: str, content: bytes) -> Picture:
         DataError: a file that is too large, no image, damaged, or of too many pixels; names it.
     """
     if len(content) > MAX_BYTES:
-        raise DataError(f"{name} has {len(content) / 2**20:,.0f} MB: at most {MAX_BYTES >> 20} MB are taken")
+        raise DataError(f"{name} has {ceil(len(content) / 2**20):,} MB: at most {MAX_BYTES >> 20} MB are taken")
     try:
         image = read_encoded(content, max_pixels=MAX_PIXELS)
     except DataError as problem:
