@@ -1,5 +1,6 @@
 """The app served on the loopback in a thread of the test."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,12 +28,17 @@ class ServedApp(NamedTuple):
 @contextmanager
 def served_app(models: list[ShownModel], examples: Path | None = None, max_side: int = 256) -> Iterator[ServedApp]:
     from nicegan.app.examples import find_examples
+    from nicegan.app.guard import App
     from nicegan.app.server import build_app, open_port, own_folder, server_config
 
     found = find_examples(examples) if examples else []
     actions = Actions(models, Sessions(), [example.path for example in found])
     with own_folder() as folder, open_port("127.0.0.1", 0) as listener:
-        app = build_app(actions, [example.thumbnail for example in found], max_side, folder, "127.0.0.1")
+
+        async def built() -> App:  # gradio leaves loops open that it makes where none runs
+            return build_app(actions, [example.thumbnail for example in found], max_side, folder, "127.0.0.1")
+
+        app = asyncio.run(built())
         server = uvicorn.Server(server_config(app))
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
 import signal
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import uvicorn
@@ -23,32 +21,14 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse, Response
 
 from nicegan.app.actions import Actions
+from nicegan.app.guard import App, guarded
 from nicegan.app.pictures import MAX_BYTES
 from nicegan.errors import ConfigError
 
-App = Callable[..., Awaitable[None]]
 LOOPBACK = {"127.0.0.1", "localhost"}
-MAX_BODY = MAX_BYTES + (1 << 20)  # bytes of a request: a file and what surrounds it
+BACKLOG = 128  # connections that wait to be accepted
 LEFTOVER_SECONDS = 60  # after which an upload that nobody fetched is removed
 ENVIRONMENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; "
-        "connect-src 'self' data: blob:; worker-src 'self' blob:; object-src 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
-API = "/gradio_api/"
-FILES = "/gradio_api/file="
-OPEN = tuple(
-    API + name
-    for name in ("queue/", "run/predict", "upload", "heartbeat/", "cancel", "reset", "startup-events", "app_id", "info")
-)
-NOTHING = base64.b64decode("R0lGODlhAQABAAAAACH5BAEAAAAALAAAAAABAAEAAAIBAAA=")  # a GIF of one clear pixel
-ENCODED_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 
 @contextmanager
@@ -110,46 +90,7 @@ def build_app(actions: Actions, thumbnails: Sequence[str], max_side: int, folder
     )  # fmt: skip
     if host in LOOPBACK:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=sorted(LOOPBACK))
-    return guarded(app)
-
-
-def guarded(app: App) -> App:
-    """Return the application with headers that keep the page to itself, and a limit for what it is sent.
-
-    Of gradio's interface only what the page uses is open, and no path leads to a file: of an upload, which the browser
-    asks back at once, it gets nothing before the small copy comes.
-    """
-
-    async def answer(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await app(scope, receive, send)
-            return
-        if scope["path"].startswith(FILES):
-            await Response(NOTHING, media_type="image/gif")(scope, receive, send)
-            return
-        if scope["path"].startswith(API) and not scope["path"].startswith(OPEN):
-            await PlainTextResponse("Not Found", 404)(scope, receive, send)
-            return
-        length = dict(scope["headers"]).get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > MAX_BODY:
-            await PlainTextResponse(f"at most {MAX_BODY >> 20} MB are taken", 413)(scope, receive, send)
-            return
-        taken = 0
-
-        async def receive_some() -> Any:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            return {"type": "http.disconnect"} if taken > MAX_BODY else message
-
-        async def send_with_headers(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *ENCODED_HEADERS]
-            await send(message)
-
-        await app(scope, receive_some, send_with_headers)
-
-    return answer
+    return guarded(app, folder)
 
 
 async def sweep(folder: Path) -> None:
@@ -172,7 +113,7 @@ def remove_leftovers(folder: Path, seconds: float) -> None:
 
 
 def open_port(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound to an address.
+    """Return a socket that listens; who connects before the page is there waits for it.
 
     Raises:
         ConfigError: it cannot be had; says what helps.
@@ -183,6 +124,7 @@ def open_port(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen(BACKLOG)
     except (OSError, UnicodeError) as problem:
         if listener:
             listener.close()

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,12 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from PIL import Image
 from tests.apps import ServedApp, served_app
 from tests.tiny_models import make_models, write_models
 
 pytest.importorskip("gradio", reason="there is no gradio (pip install 'nicegan[app]')")
 
-from nicegan.app.server import HEADERS, own_folder, remove_leftovers
+from nicegan.app.guard import HEADERS
+from nicegan.app.server import own_folder, remove_leftovers
 
 pytestmark = pytest.mark.filterwarnings("default")  # gradio and what it stands on warn of each other
 
@@ -115,27 +116,30 @@ def test_large_requests_are_refused(app: ServedApp) -> None:
         connection.close()
 
 
-def join(app: ServedApp, path: str) -> Answer:
-    """Call the action that takes a picture as a browser does, with any path."""
+def join(app: ServedApp, path: Any, event: str = "input", where: int = 0) -> Answer:
+    """Start an action as a browser does, with any path as one of its values; returns all that it says."""
     config = json.loads(ask(app, "/config").body)
-    number = next(one["id"] for one in config["dependencies"] if [t[1] for t in one["targets"]] == ["input"])
-    data = {"path": path, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
-    body = {"data": [data], "fn_index": number, "session_hash": "abc", "trigger_id": 1}
-    ask(app, "/gradio_api/queue/join", "POST", json.dumps(body).encode(), Content_Type="application/json")
-    connection = HTTPConnection(app.url.removeprefix("http://"), timeout=20)
-    connection.request("GET", "/gradio_api/queue/data?session_hash=abc")
-    text = connection.getresponse().read()
-    connection.close()
-    return Answer(200, {}, text)
+    action = next(one for one in config["dependencies"] if [t[1] for t in one["targets"]] == [event])
+    data: list[Any] = [None] * len(action["inputs"])
+    data[where] = {"path": path, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
+    body = {"data": data, "fn_index": action["id"], "session_hash": "abc", "trigger_id": 1}
+    answer = ask(app, "/gradio_api/queue/join", "POST", json.dumps(body).encode(), Content_Type="application/json")
+    return ask(app, "/gradio_api/queue/data?session_hash=abc") if answer.status == 200 else answer
 
 
-def test_a_forged_path_is_neither_read_nor_removed(app: ServedApp, tmp_path: Path) -> None:
+def test_an_action_gets_no_file_but_uploads_and_no_address(app: ServedApp, tmp_path: Path) -> None:
     other = tmp_path / "private.png"
-    other.write_bytes(b"private")
-    answer = join(app, str(other))
-    assert other.read_bytes() == b"private"
-    assert b"process_completed" in answer.body
-    assert b'"success":false' in answer.body.replace(b" ", b"")
+    Image.new("RGB", (20, 20)).save(other)
+    foreign = [str(other), f"{app.folder}/../{tmp_path.relative_to(app.folder.parent)}/private.png", 7, [str(other)]]
+    (app.folder / "link.png").symlink_to(other)
+    foreign += [str(app.folder / "link.png"), "http://127.0.0.1:9/a.png", "file:///etc/passwd"]
+    for path in foreign:
+        for where in (0, 1):
+            event = "click" if where else "input"
+            assert join(app, path, event, where)[::2] == (400, b"this is no request of the page"), path
+    (app.folder / "link.png").unlink()
+    assert app.actions.sessions.of("abc").picture is None
+    assert ask(app, "/gradio_api/run/predict", "POST", b"[" * 100_000).status == 400
     (path,) = send_file(app, b"words")
     assert b"not an image that can be read" in join(app, path).body
     assert not Path(path).exists()
@@ -186,20 +190,17 @@ def test_a_signal_ends_it_nothing_remains_and_nobody_was_asked(tmp_path: Path, n
     (tmp_path / "tmp").mkdir()
     command = [sys.executable, "-c", SPY, "app", str(model), "--port", "0", "--device", "cpu"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as one:
-        assert one.stdout is not None
-        said = one.stdout.readline()
-        assert said.startswith("open http://127.0.0.1:"), one.stderr and one.stderr.read()
-        port = int(said.split(":")[2].partition("/")[0])
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-        app = ServedApp(f"http://127.0.0.1:{port}", None, tmp_path)  # pyright: ignore[reportArgumentType]
-        assert ask(app, "/").status == 200
-        send_file(app, b"words")
-        assert [path.name for path in (tmp_path / "tmp").iterdir()][0].startswith("nicegan-app-")
-        one.send_signal(number)
-        rest, problems = one.communicate(timeout=30)
+        try:
+            said = one.stdout.readline() if one.stdout else ""
+            assert said.startswith("open http://127.0.0.1:"), said
+            app = ServedApp(said.split()[1].rstrip("/"), None, tmp_path)  # pyright: ignore[reportArgumentType]
+            assert ask(app, "/").status == 200
+            send_file(app, b"words")
+            assert next((tmp_path / "tmp").iterdir()).name.startswith("nicegan-app-")
+            one.send_signal(number)
+            rest, problems = one.communicate(timeout=30)
+        finally:
+            one.kill()
     assert one.returncode == 128 + number, problems
     assert "ASKED" not in said + rest
     assert "Traceback" not in problems
