@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -38,7 +39,8 @@ def served_app(models: list[ShownModel], examples: Path | None = None, max_side:
         async def built() -> App:  # gradio leaves loops open that it makes where none runs
             return build_app(actions, [example.thumbnail for example in found], max_side, folder, "127.0.0.1")
 
-        app = asyncio.run(built())
+        with ThreadPoolExecutor(1) as pool:  # a loop of playwright's may run in this thread
+            app = pool.submit(asyncio.run, built()).result()
         server = uvicorn.Server(server_config(app))
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
