@@ -129,12 +129,17 @@ def test_views_and_directions_show_what_they_say(open_page: Opened, app: ServedA
     assert np.array_equal(right_image(page), looking.translate(source, "B"))
 
 
-def test_the_slider_moves(open_page: Opened, app: ServedApp, photo: Path) -> None:
-    page = begin(open_page(), app)
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_slider_moves_and_all_fits_in_the_window(
+    open_page: Opened, app: ServedApp, photo: Path, width: int
+) -> None:
+    page = begin(open_page(width), app)
     give(page, photo)
     status(page, "holiday.png")
     translate(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
     handle = page.locator(".nicegan-slider [role=slider], .nicegan-slider .inner").first
+    handle.scroll_into_view_if_needed()
     before = handle.bounding_box()
     page.mouse.move(before["x"] + before["width"] / 2, before["y"] + before["height"] / 2)
     page.mouse.down()
@@ -251,7 +256,7 @@ def test_work_shows_its_progress_and_stops(open_page: Opened, app: ServedApp, ph
 
     def slowed(module: Any, given: Any) -> None:
         layers.append(1)
-        sleep(0.05)
+        sleep(0.02)
 
     hooks = [
         module.register_forward_pre_hook(slowed)
@@ -288,12 +293,3 @@ def test_a_closed_page_is_forgotten(open_page: Opened, app: ServedApp, photo: Pa
             break
         sleep(0.1)
     assert len(app.actions.sessions) == held - 1
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_nothing_is_wider_than_the_window(open_page: Opened, app: ServedApp, photo: Path, width: int) -> None:
-    page = begin(open_page(width), app)
-    give(page, photo)
-    status(page, "holiday.png")
-    translate(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width

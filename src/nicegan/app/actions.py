@@ -12,9 +12,10 @@ from PIL import Image
 from nicegan.app.models import ShownModel
 from nicegan.app.pictures import Picture, png_of_size, read_picture, thumbnail
 from nicegan.app.sessions import Session, Sessions
-from nicegan.app.translation import View, Wish, differences, translate_views
+from nicegan.app.translation import StyleChoice, View, Wish, differences, translate_views
 from nicegan.app.watch import StoppedError, Watch
 from nicegan.errors import DataError, NiceganError
+from nicegan.shapes import DomainName
 
 VIEWS: dict[str, View] = {
     "Translation": "translation",
@@ -28,8 +29,8 @@ MEANINGS: dict[View, str] = {
     "cycle": "right: the translation, translated back",
     "difference": "right: where the cycle disagrees with your image; brightest from 64 levels of 255 on",
 }
-DIRECTIONS = {"A to B": "B", "B to A": "A"}
-STYLES = {"mean": "mean", "random, by the seed": "random", "of an example": "example"}
+DIRECTIONS: dict[str, DomainName] = {"A to B": "B", "B to A": "A"}
+STYLES: dict[str, StyleChoice] = {"mean": "mean", "random, by the seed": "random", "of an example": "example"}
 Slot = Literal["picture", "example"]
 WAITING = "Give an image: drop it, paste it, or use the camera."
 STOPPED = "Stopped."

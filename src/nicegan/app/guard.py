@@ -60,11 +60,12 @@ def guarded(app: App, folder: Path) -> App:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        refusal = refused(scope)
+        refusal, allowed = refused(scope), limited(receive, MAX_BODY)
         if refusal is None and scope["path"].startswith(CALLS):
-            receive = await checked_call(Request(scope, limited(receive, MAX_CALL)), folder)
-            refusal = PlainTextResponse("this is no request of the page", 400) if receive is None else None
-        await (refusal or app)(scope, limited(receive, MAX_BODY), send_with_headers)
+            call = await checked_call(Request(scope, limited(receive, MAX_CALL)), folder)
+            refusal = None if call else PlainTextResponse("this is no request of the page", 400)
+            allowed = call or allowed
+        await (refusal or app)(scope, allowed, send_with_headers)
 
     return answer
 

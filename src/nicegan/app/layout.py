@@ -122,10 +122,13 @@ def place_examples(thumbnails: Sequence[str]) -> gr.Gallery | None:
         label="Examples", columns=6, height="auto", allow_preview=False, interactive=False, buttons=[],
         elem_id="examples", object_fit="cover",
     )  # fmt: skip
-    gallery.postprocess = lambda addresses: GalleryData(  # pyright: ignore[reportAttributeAccessIssue]
-        root=[GalleryImage(image=ImageData(url=address)) for address in addresses]
-    )
+    gallery.postprocess = gallery_without_files  # pyright: ignore[reportAttributeAccessIssue]
     return gallery
+
+
+def gallery_without_files(addresses: Sequence[str]) -> GalleryData:
+    """Return data URLs as what gradio sends to a browser."""
+    return GalleryData(root=[GalleryImage(image=ImageData(url=address)) for address in addresses])
 
 
 def status_html(text: str) -> str:

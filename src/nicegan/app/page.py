@@ -107,7 +107,11 @@ def connect_work(actions: Actions, controls: Controls, panels: Sequence[Panel], 
         example = actions.sessions.of(key_of(request)).example
         side = min(max(int(longest), 1), max_side)
         wish = Wish(DIRECTIONS[direction], side, style, max(0, int(seed or 0)), example)
-        for said in actions.translate(wish, names, key_of(request), lambda share, what: progress(share, what)):
+
+        def tell(share: float, what: str) -> None:
+            progress(share, what)
+
+        for said in actions.translate(wish, names, key_of(request), tell):
             yield [status_html(said), *in_panels(actions.shown(key_of(request)))]
 
     work = controls.translate.click(

@@ -64,7 +64,8 @@ def png_of_size(pixels: Pixels, size: Size) -> bytes:
     """Return pixels as a PNG file of this height and width."""
     image = Image.fromarray(pixels)
     if pixels.shape[:2] != size:
-        image = image.resize(size[::-1], Image.Resampling.LANCZOS)
+        height, width = size
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
     return as_png(image)
 
 

@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -58,9 +58,10 @@ def build_app(actions: Actions, thumbnails: Sequence[str], max_side: int, folder
         thumbnails: data URLs of the examples.
         max_side: the longest side in pixels that anybody may choose.
         folder: that of `own_folder`.
-        host: the address that is served; on this machine's own one, other names are refused.
+        host: the address that is served; of this machine's own one, other names are refused.
     """
     import gradio as gr
+    from gradio.themes import Default
 
     from nicegan.app.page import CSS, build_page
 
@@ -71,6 +72,23 @@ def build_app(actions: Actions, thumbnails: Sequence[str], max_side: int, folder
         sweeping.cancel()
         actions.sessions.close()
 
+    app = FastAPI(openapi_url=None, lifespan=lifespan)
+    app.get("/result/{token}/{number}/{view}.png", response_model=None)(download_of(actions))
+    page = build_page(actions, thumbnails, max_side)
+    font = ["system-ui", "sans-serif"]
+    gr.mount_gradio_app(
+        app, page, path="/", server_name=host, theme=Default(font=font, font_mono=["monospace"]),
+        css=CSS, footer_links=[], run_history=False, max_file_size=MAX_BYTES, ssr_mode=False, show_error=True,
+        pwa=False, mcp_server=False, enable_monitoring=False,
+    )  # fmt: skip
+    if host in LOOPBACK:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=sorted(LOOPBACK))
+    return guarded(app, folder)
+
+
+def download_of(actions: Actions) -> Callable[[str, int, str], Awaitable[Response]]:
+    """Return what answers the addresses of results."""
+
     async def result(token: str, number: int, view: str) -> Response:
         found = await run_in_threadpool(actions.download, token, number, view)
         if found is None:
@@ -79,18 +97,7 @@ def build_app(actions: Actions, thumbnails: Sequence[str], max_side: int, folder
         headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
         return Response(found.content, media_type="image/png", headers=headers)
 
-    app = FastAPI(openapi_url=None, lifespan=lifespan)
-    app.get("/result/{token}/{number}/{view}.png", response_model=None)(result)
-    page = build_page(actions, thumbnails, max_side)
-    font = ["system-ui", "sans-serif"]
-    gr.mount_gradio_app(
-        app, page, path="/", server_name=host, theme=gr.themes.Default(font=font, font_mono=["monospace"]),
-        css=CSS, footer_links=[], run_history=False, max_file_size=MAX_BYTES, ssr_mode=False, show_error=True,
-        pwa=False, mcp_server=False, enable_monitoring=False,
-    )  # fmt: skip
-    if host in LOOPBACK:
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=sorted(LOOPBACK))
-    return guarded(app, folder)
+    return result
 
 
 async def sweep(folder: Path) -> None:

@@ -98,14 +98,16 @@ def test_work_that_is_stopped_says_so_and_nothing_else_is_stopped(actions: Actio
     assert translate(actions)[-1].startswith("Done in")
 
 
-def test_no_model_and_a_model_that_fails_are_said(actions: Actions, tmp_path: Path) -> None:
+def test_no_model_and_a_model_that_fails_are_said(
+    actions: Actions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     actions.take(upload(tmp_path), "me")
     assert translate(actions, names=()) == ["⚠ Choose a model."]
 
     def fail(*given: object) -> None:
         raise DataError("no such thing")
 
-    actions.models[0].translator.translate = fail
+    monkeypatch.setattr(actions.models[0].translator, "translate", fail)
     said = translate(actions)[-1]
     assert said.startswith("⚠ looking: no such thing\nDone in")
     assert actions.shown("me")[1].pair is not None

@@ -183,7 +183,12 @@ main(sys.argv[1:])
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+INTERRUPT = pytest.param(
+    signal.SIGINT, marks=pytest.mark.skipif("NICEGAN_THOROUGH" not in os.environ, reason="set NICEGAN_THOROUGH")
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, INTERRUPT])
 def test_a_signal_ends_it_nothing_remains_and_nobody_was_asked(tmp_path: Path, number: signal.Signals) -> None:
     (model,) = write_models(tmp_path, "plain")
     environment: dict[str, Any] = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
