@@ -50,10 +50,6 @@ def place_controls(picture: gr.Image, models: Sequence[ShownModel], max_side: in
     has_styles = any(model.has_styles for model in models)
     direction = gr.Radio(list(DIRECTIONS), value=next(iter(DIRECTIONS)), label="Direction", elem_id="direction")
     chosen = gr.CheckboxGroup(names, value=names, label="Models", elem_id="models", visible=len(models) > 1)
-    longest = gr.Slider(
-        SMALLEST_SIDE, max_side, value=max_side, step=1, precision=0, label="Longest side in pixels",
-        info="Larger images are shrunk to this before they are translated.", elem_id="longest",
-    )  # fmt: skip
     with gr.Group(visible=has_styles):
         style = gr.Radio([(words, choice) for words, choice in STYLES.items()], value="mean", label="Style")
         seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**31, visible=False, elem_id="seed")
@@ -67,6 +63,10 @@ def place_controls(picture: gr.Image, models: Sequence[ShownModel], max_side: in
         translate = gr.Button("Translate", variant="primary", elem_id="translate")
         stop = gr.Button("Stop", elem_id="stop")
     status = gr.HTML(status_html(WAITING), elem_id="status")
+    longest = gr.Slider(
+        SMALLEST_SIDE, max_side, value=max_side, step=1, precision=0, label="Longest side in pixels",
+        info="Larger images are shrunk to this before they are translated.", elem_id="longest",
+    )  # fmt: skip
     return Controls(picture, direction, chosen, longest, style, seed, example, translate, stop, status)
 
 

@@ -25,9 +25,11 @@ from nicegan.app.translation import Wish
 CSS = """
 .nicegan-words { min-height: 3em }
 .nicegan-words a { margin: 0; padding: 0 }
-#examples, #examples .grid-wrap, #examples .gallery-container { height: auto; min-height: 0; max-height: 14em }
+#examples, #examples .grid-wrap, #examples .gallery-container { height: auto; min-height: 0; max-height: 12em }
 #examples .grid-wrap { padding-top: 2.2em }
-#examples .grid-container { grid-template-columns: repeat(6, minmax(0, 1fr)); grid-template-rows: none; padding-top: 0 }
+#examples .grid-container { grid-template-columns: repeat(6, minmax(0, 1fr)); grid-template-rows: none }
+#examples .grid-container { grid-auto-rows: auto }
+#examples .gallery-item { height: auto }
 #examples .thumbnail-item { height: auto; aspect-ratio: 1 }
 .nicegan-status { white-space: pre-line; overflow-wrap: anywhere }
 """
