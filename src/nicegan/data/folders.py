@@ -147,15 +147,15 @@ def read_image(path: Path, levels: Levels = FULL_LEVELS) -> Image.Image:
         return _opened(path, levels)
 
 
-def read_encoded(content: bytes, levels: Levels = FULL_LEVELS, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """As `read_image`, of a file's content; of at most `max_pixels`."""
+def read_encoded(content: bytes, levels: Levels = FULL_LEVELS, max_pixels: int | None = None) -> Image.Image:
+    """As `read_image`, of a file's content; of at most `max_pixels`, if given, in place of `MAX_PIXELS`."""
     with _reasons():
         return _opened(io.BytesIO(content), levels, max_pixels)
 
 
-def _opened(file: Path | io.BytesIO, levels: Levels = FULL_LEVELS, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def _opened(file: Path | io.BytesIO, levels: Levels = FULL_LEVELS, max_pixels: int | None = None) -> Image.Image:
     with Image.open(file, formats=FORMATS) as image:
-        _check_size(image, max_pixels)
+        _check_size(image, max_pixels or MAX_PIXELS)
         image.load()
         return upright_rgb(image, levels)
 
