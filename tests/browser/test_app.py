@@ -269,7 +269,7 @@ def test_work_shows_its_progress_and_stops(open_page: Opened, app: ServedApp, ph
         status(page, "holiday.png")
         page.get_by_role("button", name="Translate").click()
         page.locator("#status .progress-level").first.wait_for()
-        status(page, "translation is there.")
+        status(page, "source is there.")
         page.get_by_role("button", name="Stop").click()
         status(page, "Stopped.")
         page.wait_for_timeout(300)
