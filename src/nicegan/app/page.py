@@ -31,6 +31,7 @@ CSS = """
 #examples .grid-container { grid-auto-rows: auto }
 #examples .gallery-item { height: auto }
 #examples .thumbnail-item { height: auto; aspect-ratio: 1 }
+#status { min-height: 7em; flex-grow: 0 }
 .nicegan-status { white-space: pre-line; overflow-wrap: anywhere }
 """
 MAX_WAITING = 32  # requests
