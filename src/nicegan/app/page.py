@@ -31,8 +31,8 @@ CSS = """
 #examples .grid-container { grid-auto-rows: auto }
 #examples .gallery-item { height: auto }
 #examples .thumbnail-item { height: auto; aspect-ratio: 1 }
-#status { min-height: 7em; flex-grow: 0 }
 .nicegan-status { white-space: pre-line; overflow-wrap: anywhere }
+.pending .nicegan-status { padding-top: 3.5em }
 """
 MAX_WAITING = 32  # requests
 AT_ONCE: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
