@@ -50,7 +50,7 @@ class CreateArguments(Frozen):
     """best: choose one of all methods' outputs; pairs: one of two, or cannot tell; real-or-fake: one image alone."""
     show: Annotated[Show | None, tyro.conf.arg(metavar="source|reference|both|none")] = None
     """What is shown beside the outputs: the source (the default), the reference, both or none."""
-    question: str | None = None
+    question: Annotated[str, Field(max_length=500)] | None = None
     """The question's exact words; without it the usual ones of this kind."""
     language: Language = "en"
     """Language of the raters' pages: English or Chinese."""
