@@ -17,7 +17,7 @@ setup: .venv/ready-dev
 
 .venv/ready-dev: .venv/ready
 	@echo "adding what the tests need"
-	@$(INSTALL) --editable '.[train,study,dev]'
+	@$(INSTALL) --editable '.[train,study,app,dev]'
 	@touch $@
 
 demo: .venv/ready

@@ -12,6 +12,7 @@ import torch
 from tests.conftest import TINY, write_images
 
 from nicegan.cli import ablate, analyze, bench, study, train
+from nicegan.cli.app import AppArguments
 from nicegan.cli.cache import CacheArguments
 from nicegan.cli.compare import CompareArguments
 from nicegan.cli.data import DataArguments
@@ -38,6 +39,7 @@ READERS = {
     "train": train.read_arguments,
 }
 KINDS = {
+    "app": AppArguments,
     "cache": CacheArguments,
     "compare": CompareArguments,
     "data": DataArguments,

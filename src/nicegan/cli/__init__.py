@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 
 from nicegan.errors import ConfigError, ElsewhereError, NiceganError, is_out_of_memory
-from nicegan.extras import ANALYSING, STUDYING, TRAINING, require
+from nicegan.extras import ANALYSING, STUDYING, TRAINING, TRYING, require
 from nicegan.nearest import did_you_mean
 
 COMMANDS = {  # name -> (module, what it does)
@@ -26,6 +26,7 @@ COMMANDS = {  # name -> (module, what it does)
     "compare": ("nicegan.cli.compare", "train several recipes under equal conditions, and compare them in one table"),
     "data": ("nicegan.cli.data", "list the benchmark data sets, or fetch them by name"),
     "study": ("nicegan.cli.study", "let people rate outputs in a browser, and report which they prefer"),
+    "app": ("nicegan.cli.app", "try models in a browser: drop an image, see its translations side by side"),
     "cache": ("nicegan.cli.cache", "list or remove what is kept on the disk to save time"),
     "demo": ("nicegan.cli.demo", "train on painted scenes in minutes, and see how near the truth it comes"),
 }
@@ -37,6 +38,7 @@ NEEDED = {
     "ablate": TRAINING,
     "compare": TRAINING,
     "study": STUDYING,
+    "app": TRYING,
 }
 LASTING = {"train", "ablate", "compare", "demo"}  # commands that go on when nobody reads what they say any more
 USAGE_ERROR, LOST_PEER = 2, 1

@@ -66,7 +66,6 @@ _BROKEN = (  # what decoders raise for files that are damaged
     ArithmeticError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,
 )
 _WITHOUT_A_RANGE = ("I", "F")  # 32-bit integers and floats
 
@@ -148,15 +147,15 @@ def read_image(path: Path, levels: Levels = FULL_LEVELS) -> Image.Image:
         return _opened(path, levels)
 
 
-def read_encoded(content: bytes) -> Image.Image:
-    """As `read_image`, of a file's content."""
+def read_encoded(content: bytes, levels: Levels = FULL_LEVELS, max_pixels: int | None = None) -> Image.Image:
+    """As `read_image`, of a file's content; of at most `max_pixels`, if given, in place of `MAX_PIXELS`."""
     with _reasons():
-        return _opened(io.BytesIO(content))
+        return _opened(io.BytesIO(content), levels, max_pixels)
 
 
-def _opened(file: Path | io.BytesIO, levels: Levels = FULL_LEVELS) -> Image.Image:
+def _opened(file: Path | io.BytesIO, levels: Levels = FULL_LEVELS, max_pixels: int | None = None) -> Image.Image:
     with Image.open(file, formats=FORMATS) as image:
-        _check_size(image)
+        _check_size(image, max_pixels or MAX_PIXELS)
         image.load()
         return upright_rgb(image, levels)
 
@@ -206,6 +205,8 @@ def _reasons() -> Iterator[None]:
         raise DataError("not an image that can be read") from None
     except MemoryError:
         raise DataError("too large for this machine's memory") from None
+    except Image.DecompressionBombError:
+        raise DataError("many more pixels than are allowed") from None
     except _BROKEN as problem:
         reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
         raise DataError(reason.partition("\n")[0] or type(problem).__name__) from None
@@ -225,9 +226,9 @@ def ignore_image_warnings() -> None:
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
-def _check_size(image: Image.Image) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise DataError(f"{image.width}x{image.height} pixels are more than the {MAX_PIXELS:,} that are allowed")
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        raise DataError(f"{image.width}x{image.height} pixels are more than the {max_pixels:,} that are allowed")
 
 
 def upright_rgb(image: Image.Image, levels: Levels = FULL_LEVELS) -> Image.Image:

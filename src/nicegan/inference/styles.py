@@ -41,11 +41,17 @@ def random_styles(translator: Translator, num_outputs: int = 1, seed: int = 0) -
     """
     translator.styled_networks()  # fails before the first image
 
-    def of(source: Path) -> Style:
-        digest = hashlib.sha256(seed.to_bytes(8) + source.read_bytes()).digest()
-        return translator.random_styles(num_outputs, int.from_bytes(digest[:8]) >> 1)
+    return Styles(lambda source: random_style(translator, source.read_bytes(), num_outputs, seed), num_outputs)
 
-    return Styles(of, num_outputs)
+
+def random_style(translator: Translator, content: bytes, num_outputs: int = 1, seed: int = 0) -> Style:
+    """Return the random styles of an image by the bytes of its file, (num_outputs, style_features).
+
+    Raises:
+        ConfigError: the model has no styles.
+    """
+    digest = hashlib.sha256(seed.to_bytes(8) + content).digest()
+    return translator.random_styles(num_outputs, int.from_bytes(digest[:8]) >> 1)
 
 
 def style_of_example(translator: Translator, example: Path, domain: DomainName) -> Styles:

@@ -1,0 +1,170 @@
+"""What the page's actions answer, and what is held of them: in memory, within limits, and for one page alone."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.conftest import write_images
+from tests.tiny_models import make_models
+
+from nicegan.app.actions import STOPPED, WAITING, Actions, Upload
+from nicegan.app.examples import find_examples
+from nicegan.app.sessions import MAX_SESSIONS, Sessions
+from nicegan.app.translation import Wish
+from nicegan.errors import DataError
+
+
+@pytest.fixture
+def actions(tmp_path: Path) -> Actions:
+    return Actions(make_models(tmp_path, "looking", "plain"), Sessions())
+
+
+def upload(folder: Path, name: str = "cat.png", content: bytes | None = None) -> Upload:
+    """A file as gradio leaves it: in a folder of its own, under a name that it has cleaned."""
+    (path,) = write_images(folder / "uploads", 1, (48, 40), seed=len(name))
+    if content is not None:
+        path.write_bytes(content)
+    return Upload(path, name)
+
+
+def translate(actions: Actions, key: str = "me", names: tuple[str, ...] = ("looking", "plain")) -> list[str]:
+    return list(actions.translate(Wish("B", 512), names, key, lambda share, what: None))
+
+
+def test_an_upload_is_removed_whatever_is_in_it(actions: Actions, tmp_path: Path) -> None:
+    good = upload(tmp_path)
+    answer = actions.take(good, "me")
+    assert answer.copy is not None
+    assert (answer.said, answer.is_refused, good.path.exists()) == ("cat.png, 48×40 pixels.", False, False)
+    bad = upload(tmp_path, "<b>.png", b"words")
+    answer = actions.take(bad, "me")
+    assert answer == (None, "⚠ <b>.png: not an image that can be read", True)
+    assert not bad.path.exists()
+    assert translate(actions) == [WAITING], "the picture before it is not taken for it"
+    gone = actions.take(bad, "me")
+    assert gone == (None, "⚠ <b>.png: No such file or directory", True)
+
+
+def test_results_come_one_by_one_and_each_is_a_file_of_the_original_size(actions: Actions, tmp_path: Path) -> None:
+    actions.take(upload(tmp_path), "me")
+    told: list[float] = []
+    answers = actions.translate(Wish("B", 24), ("looking",), "me", lambda share, what: told.append(share))
+    assert next(answers) == "looking: source is there."
+    assert next(answers) == "looking: translation is there."
+    looking, plain = actions.shown("me")
+    assert looking.words == "translated at 24×20 pixels"
+    assert (plain.pair, plain.words) == (None, "")
+    assert [one.words for one in actions.look("cycle", "me")] == ["Not there yet.", ""]
+    assert list(answers)[-1].startswith("Done in ")
+    assert told == sorted(told) and 0 < told[0] < told[-1] <= 1
+    (shown, _) = actions.look("difference", "me")
+    assert "mean difference" in shown.words
+    _, token, number, name = shown.address.split("/")
+    file = actions.download(token, int(number), name.removesuffix(".png"))
+    assert file is not None
+    assert file.name == "cat_looking_difference.png"
+    assert Image.open(io.BytesIO(file.content)).size == (48, 40)
+    for wrong in ((token, 1, "difference"), (token, 0, "latent"), (token[:-1], 0, "difference"), ("ü", 0, "cycle")):
+        assert actions.download(*wrong) is None
+
+
+def test_a_new_picture_takes_the_results_of_the_old_one_away(actions: Actions, tmp_path: Path) -> None:
+    actions.take(upload(tmp_path), "me")
+    translate(actions)
+    address = actions.shown("me")[0].address
+    actions.take(upload(tmp_path, "dog.png"), "me")
+    assert [one.pair for one in actions.shown("me")] == [None, None]
+    assert actions.download(address.split("/")[1], 0, "translation") is None
+
+
+def test_pages_do_not_see_each_other(actions: Actions, tmp_path: Path) -> None:
+    actions.take(upload(tmp_path), "me")
+    translate(actions)
+    assert translate(actions, "you") == [WAITING]
+    assert actions.shown("you")[0].pair is None
+
+
+def test_work_that_is_stopped_says_so_and_nothing_else_is_stopped(actions: Actions, tmp_path: Path) -> None:
+    actions.take(upload(tmp_path), "me")
+    answers = actions.translate(Wish("B", 512), ("looking",), "me", lambda share, what: None)
+    next(answers)
+    actions.stop("you")
+    assert next(answers) == "looking: translation is there."
+    assert actions.stop("me") == STOPPED
+    assert list(answers) == [STOPPED]
+    assert translate(actions)[-1].startswith("Done in")
+
+
+def test_no_model_and_a_model_that_fails_are_said(
+    actions: Actions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actions.take(upload(tmp_path), "me")
+    assert translate(actions, names=()) == ["⚠ Choose a model."]
+
+    def fail(*given: object) -> None:
+        raise DataError("no such thing")
+
+    monkeypatch.setattr(actions.models[0].translator, "translate", fail)
+    said = translate(actions)[-1]
+    assert said.startswith("⚠ looking: no such thing\nDone in")
+    assert actions.shown("me")[1].pair is not None
+
+
+def test_what_is_held_has_limits(tmp_path: Path) -> None:
+    sessions = Sessions(max_held=3 * 48 * 40)
+    actions = Actions(make_models(tmp_path, "plain"), sessions)
+    for key in ("one", "two"):
+        actions.take(upload(tmp_path), key)
+        translate(actions, key, ("plain",))
+    assert len(sessions) == 1
+    assert sessions.of("two").results
+    stopped = sessions.of("two").stop
+    for number in range(MAX_SESSIONS + 5):
+        actions.take(None, f"page {number}")
+    assert len(sessions) == MAX_SESSIONS
+    assert stopped.is_set()
+    sessions.close()
+    assert len(sessions) == sessions.num_bytes == 0
+
+
+def test_examples_are_those_that_can_be_read(tmp_path: Path) -> None:
+    paths = write_images(tmp_path / "examples" / "deep", 30)
+    paths[0].write_bytes(b"words")
+    found = find_examples(tmp_path / "examples")
+    assert len(found) == 11
+    assert all(one.thumbnail.startswith("data:image/png;base64,") for one in found)
+    actions = Actions([], Sessions(), [one.path for one in found])
+    assert actions.take_example(3, "me").said.startswith(found[3].path.name)
+    found[4].path.unlink()
+    assert actions.take_example(4, "me").said == f"⚠ {found[4].path.name}: No such file or directory"
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Iterator[dict[str, Path]]:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.png").write_bytes(b"words")
+    yield {name: tmp_path / name for name in ("empty", "broken", "absent")}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("empty", "holds no images"), ("broken", "none of its images"), ("absent", "is not a folder")]
+)
+def test_a_folder_without_examples_is_said(folders: dict[str, Path], name: str, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        find_examples(folders[name])
+
+
+def test_a_picture_with_an_orientation_is_upright(actions: Actions, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.zeros((40, 48, 3), np.uint8)).save(tmp_path / "turned.jpg", exif=exif)
+    answer = actions.take(Upload(tmp_path / "turned.jpg", "turned.jpg"), "me")
+    assert answer.said == "turned.jpg, 40×48 pixels."
+    translate(actions, names=("plain",))
+    pair = actions.shown("me")[1].pair
+    assert pair is not None
+    assert pair[0].size == pair[1].size == (40, 48)
