@@ -179,9 +179,9 @@ def _read(answer: http.client.HTTPResponse, offer: _Offer) -> bytes:
     """Return bytes that have come; none at the end, or where the connection breaks and the missing bytes will tell."""
     try:
         return answer.read1(CHUNK)
-    except (http.client.HTTPException, ConnectionError, TimeoutError):
+    except (http.client.HTTPException, OSError) as problem:  # of the connection: nothing else is done here
         if offer.total is None:
-            raise
+            raise ConnectionError(str(problem) or type(problem).__name__) from None
         return b""
 
 

@@ -17,7 +17,7 @@ class Extra(NamedTuple):
 
 TRAINING = Extra("train", ("matplotlib", "tensorboard"))
 ANALYSING = Extra("train", ("matplotlib", "sklearn"))
-STUDYING = Extra("study", ("starlette", "uvicorn", "jinja2", "choix", "evalica", "matplotlib"))
+STUDYING = Extra("study", ("starlette", "uvicorn", "jinja2", "choix", "evalica", "pandas", "matplotlib"))
 TRYING = Extra("app", ("gradio", "matplotlib"))
 PACKAGES = {"sklearn": "scikit-learn"}  # modules whose package has another name
 

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import http.client
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -155,6 +156,22 @@ def test_a_mirror_goes_on_where_the_first_server_broke_off(server: Server, path:
         path.unlink()
         assert download([server.url, mirror.url], path).sha256 == SUM
         assert mirror.asked[1:] == [None], "of an unknown file nobody knows whether both have the same one"
+
+
+def test_a_mirror_goes_on_where_the_network_is_lost(
+    server: Server, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, pieces = http.client.HTTPResponse.read1, iter(range(3))
+
+    def lost(answer: http.client.HTTPResponse, size: int) -> bytes:
+        if next(pieces, None) == 1:
+            raise OSError(errno.EHOSTUNREACH, "No route to host")
+        return read(answer, size)
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read1", lost)
+    with file_server(CONTENT) as mirror:
+        assert download([server.url, mirror.url], path, sha256=SUM).verified
+        assert len(mirror.asked) == 1
 
 
 def test_a_mirror_stands_in_for_a_server_that_is_wrong_or_gone(server: Server, path: Path) -> None:

@@ -25,7 +25,7 @@ COMMANDS = {  # name -> (module, what it does)
     "ablate": ("nicegan.cli.ablate", "train every combination of some switches, and compare them in one table"),
     "compare": ("nicegan.cli.compare", "train several recipes under equal conditions, and compare them in one table"),
     "data": ("nicegan.cli.data", "list the benchmark data sets, or fetch them by name"),
-    "study": ("nicegan.cli.study", "let people judge outputs in a browser, and report which they prefer"),
+    "study": ("nicegan.cli.study", "let people rate outputs in a browser, and report which they prefer"),
     "app": ("nicegan.cli.app", "try models in a browser: drop an image, see its translations side by side"),
     "cache": ("nicegan.cli.cache", "list or remove what is kept on the disk to save time"),
     "demo": ("nicegan.cli.demo", "train on painted scenes in minutes, and see how near the truth it comes"),

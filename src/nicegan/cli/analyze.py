@@ -65,7 +65,7 @@ class DataArguments(Frozen):
 
 
 class LatentArguments(DataArguments):
-    """Draw the latents of both domains in one picture, and measure how far apart they are.
+    """Plot the latents of both domains in one picture, and measure how far apart they are.
 
     Writes latents.png, neighbours.png and latents.json.
 
@@ -81,7 +81,7 @@ class LatentArguments(DataArguments):
 
 
 class HeatmapArguments(DataArguments):
-    """Draw where the encoder looks, if it has an attention; for a run folder also what the discriminators look at.
+    """Plot where the encoder looks, if it has an attention; for a run folder also what the discriminators look at.
 
     Writes heatmaps_A.png and heatmaps_B.png, and single overlays in heatmaps/A and heatmaps/B.
 
@@ -95,7 +95,7 @@ class HeatmapArguments(DataArguments):
 
 
 class StyleArguments(DataArguments):
-    """Draw translations in styles between two random ones, and between those of two images, for a model with styles.
+    """Plot translations in styles between two random ones, and between those of two images, for a model with styles.
 
     Writes styles_to_A.png and styles_to_B.png.
 

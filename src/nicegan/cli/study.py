@@ -1,4 +1,4 @@
-"""nicegan study: people judge the outputs of several methods in a browser, and a report says how sure it is."""
+"""nicegan study: people rate the outputs of several methods in a browser, and a report says how sure it is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ parts:
   create  make a study from source images and the outputs of several methods
   serve   let raters answer in their browsers
   report  shares with intervals, tests, agreement; while it runs or after
-  plan    how many raters and images it takes to tell two shares apart
+  plan    how many raters and images it takes to find a difference of two shares
 
 nicegan study PART --help says more.
 """
@@ -50,7 +50,7 @@ class CreateArguments(Frozen):
     """best: choose one of all methods' outputs; pairs: one of two, or cannot tell; real-or-fake: one image alone."""
     show: Annotated[Show | None, tyro.conf.arg(metavar="source|reference|both|none")] = None
     """What is shown beside the outputs: the source (the default), the reference, both or none."""
-    question: str | None = None
+    question: Annotated[str, Field(max_length=500)] | None = None
     """The question's exact words; without it the usual ones of this kind."""
     language: Language = "en"
     """Language of the raters' pages: English or Chinese."""
@@ -119,7 +119,7 @@ class PlanArguments(Frozen):
     images: tuple[PositiveInt, ...] = (10, 20, 40, 80)
     """Numbers of images to try."""
     trials: PositiveInt | None = None
-    """Images that each rater judges; all of them without it."""
+    """Images that each rater sees; all of them without it."""
     rater_spread: Annotated[float, Field(ge=0, le=5)] = 0.4
     """Standard deviation of the raters' preference, in logits."""
     image_spread: Annotated[float, Field(ge=0, le=5)] = 0.6

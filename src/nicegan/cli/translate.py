@@ -34,7 +34,7 @@ class TranslateArguments(Frozen):
     inputs: Annotated[tuple[Path, ...], tyro.conf.Positional, Field(min_length=1)]
     """Images, and folders of images at any depth."""
     to: Literal["A", "B"]
-    """The domain to draw."""
+    """The domain to translate into."""
     out: Path
     """Folder for the translated images; for a single image also the name of its file."""
     format: Literal["png", "jpg", "webp", "bmp", "tiff"] | None = None

@@ -37,7 +37,6 @@ _UNREADABLE = (
     NotImplementedError,
     RuntimeError,
     LookupError,
-    OSError,
 )
 Progress = Callable[[int, int], None]
 

@@ -179,9 +179,19 @@ def read_record(folder: Path) -> FetchedSet | None:
 def measure(folder: Path) -> Content:
     """Return what is in the splits of a dataset folder."""
     there = {split: folder / split for split in SPLITS if (folder / split).is_dir()}
-    sizes = {split: [entry.stat().st_size for entry in os.scandir(path)] for split, path in there.items()}
+    sizes = {
+        split: [
+            entry.stat().st_size for entry in os.scandir(path) if entry.is_file() and not _is_left_there(entry.name)
+        ]
+        for split, path in there.items()
+    }
     counts = {split: len(sizes.get(split, [])) for split in SPLITS}
     return Content(counts, sum(map(sum, sizes.values())))
+
+
+def _is_left_there(name: str) -> bool:
+    """Return whether file managers leave such files in folders: .DS_Store, Thumbs.db."""
+    return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini")
 
 
 def named_folder(path: Path) -> Path:
@@ -212,7 +222,7 @@ def way_to_get(path: Path) -> str:
 
 def _is_bare(path: Path) -> bool:
     """Return whether the path may be the name of a set: written without a folder, or once found among the fetched."""
-    return path.parent in (Path(), Path.cwd(), datasets_folder())
+    return path.parent in (Path(), Path.cwd()) or (path.name in CATALOGUE and path.parent == datasets_folder())
 
 
 DatasetPath = Annotated[Path, AfterValidator(named_folder)]  # a dataset folder, or the name of a fetched set

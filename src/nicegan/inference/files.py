@@ -180,7 +180,8 @@ def _translated(
         if not is_out_of_memory(problem):
             raise
         height, width = next(iter(batch.values())).shape[:2]
-        way_out = "--batch-size 1, or --max-side" if len(batch) > 1 else f"--max-side {max(height, width) // 2}"
+        way_out = "fewer --num-outputs, " if styles is not None and styles.num_outputs > 1 else ""
+        way_out += "--batch-size 1, or --max-side" if len(batch) > 1 else f"--max-side {max(height, width) // 2}"
         reason = DataError(f"{len(batch)} of {width}x{height} pixels do not fit in memory: try {way_out}")
         return {}, dict.fromkeys(batch, reason)
     several = [to_pixels(some).cpu().numpy() for some in fakes]  # of each style

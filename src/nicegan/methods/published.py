@@ -57,12 +57,14 @@ def read_checkpoint(path: Path) -> dict[Any, Any]:
     return content
 
 
-def plain_tensors(where: str, state: dict[Any, Any]) -> dict[str, Tensor]:
+def plain_tensors(where: str, state: Any) -> dict[str, Tensor]:
     """Return a state dict's tensors without profiler buffers and `module.` prefixes.
 
     Raises:
         CheckpointError: something else than plain tensors of floating-point numbers.
     """
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{where} is no state dict")
     tensors = {}
     for key, value in state.items():
         name = str(key).removeprefix("module.")
@@ -103,6 +105,17 @@ def fitted_networks(path: Path, found: dict[str, Tensor], method: nn.Module) -> 
     return state
 
 
+def num_outputs(path: Path, found: dict[str, Tensor], name: str, kind: str) -> int:
+    """Return the first side of a tensor, the outputs of its layer.
+
+    Raises:
+        CheckpointError: it is missing, or a single number.
+    """
+    if name not in found or found[name].ndim == 0:
+        raise CheckpointError(f"{path} has no tensor that could be {name}: it is not a whole {kind}")
+    return found[name].shape[0]
+
+
 Parts = dict[tuple[str, str], dict[str, Tensor]]
 
 
@@ -122,7 +135,7 @@ def read_gen_and_dis(path: Path, mark: str) -> Parts | None:
     if not files:
         return None
     generators = read_checkpoint(files[-1])
-    if not all(mark in (generators.get(domain) or {}) for domain in "ab"):
+    if not all(isinstance(part := generators.get(domain), dict) and mark in part for domain in "ab"):
         return None
     file = files[-1].with_name(files[-1].name.replace("gen_", "dis_"))
     contents = {"gen": generators, "dis": read_checkpoint(file) if file.is_file() else {}}

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+PORTION = 32  # images whose spectra are held at once
 SMALLEST_SIDE = 32  # pixels: around a peak there must be frequencies that are none
 PEAK, AROUND = 1, 4  # bins on either side of a frequency: the peak under a Hann window, and its surroundings
 
@@ -32,10 +33,11 @@ def grid_energy(images: Images) -> Float[Tensor, 9]:
     """Return, for each frequency of the grid, its power over the mean power of the frequencies around it."""
     height, width = (side // 4 * 4 for side in images.shape[2:])
     assert min(height, width) >= SMALLEST_SIDE
-    cropped = images[:, :, :height, :width].double()
-    centred = cropped - cropped.mean((2, 3), keepdim=True)
     window = torch.outer(*(torch.hann_window(side, dtype=torch.float64) for side in (height, width)))
-    power = torch.fft.fft2(centred * window).abs().square().mean((0, 1))
+    power = torch.zeros_like(window)
+    for portion in images[:, :, :height, :width].split(PORTION):
+        centred = portion.double() - portion.double().mean((2, 3), keepdim=True)
+        power += torch.fft.fft2(centred * window).abs().square().sum((0, 1))
     around = F.pad(power[None, None], (AROUND,) * 4, mode="circular")[0, 0]
     return torch.stack([_peak(around, row, column) for row, column in _frequencies(height, width)])
 

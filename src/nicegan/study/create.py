@@ -87,6 +87,7 @@ def create_study(
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} exists already: choose another --out")
+    out = out.resolve()  # of a link, the folder that it leads to
     refuse_plan(sources, plan)
     chosen = evenly_chosen(list(sources.source), plan.num_images or len(sources.source))
     with _partial_folder(out) as partial:

@@ -77,8 +77,10 @@ def _differences(group: Group) -> Part:
     rows = []
     for row in group.differences:
         low, high = row.difference.low, row.difference.high
-        verdict = "" if low is None or high is None else "significant" if low > 0 or high < 0 else "not significant"
-        rows.append([f"{name_of(row.one)} - {name_of(row.other)}", percent(row.difference, signed=True), verdict])
+        significance = (
+            "" if low is None or high is None else "significant" if low > 0 or high < 0 else "not significant"
+        )
+        rows.append([f"{name_of(row.one)} - {name_of(row.other)}", percent(row.difference, signed=True), significance])
     return Part("Differences of shares", [], ["", "difference [95 % interval]", ""], rows)
 
 

@@ -55,7 +55,7 @@ def write_report(folder: Path, out: Path) -> WrittenReport:
     text = markdown(title, parts)
     contents = {
         "report.md": text.encode(),
-        "report.json": (json.dumps(as_json(results), indent=1, ensure_ascii=False) + "\n").encode(),
+        "report.json": (json.dumps(as_json(results), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
         "votes.csv": votes_csv(results).encode(),
     }
     sections = [

@@ -107,7 +107,7 @@ def share_intervals(scores: Scores, resamples: Resamples) -> list[Estimate]:
     effects: list[float] = []  # how many votes are worth one independent vote
     variances: list[float] = []
     for number in range(len(values)):
-        found, of_votes = variance(resamples, np.eye(len(values))[number])
+        found, of_votes = variance(resamples, np.eye(len(values))[number]) if counts[number] else (0.0, 0.0)
         variances.append(found)
         if of_votes > 0:
             effects.append(found / of_votes)
@@ -128,6 +128,16 @@ def wilson(share: float, count: float, t: float) -> Estimate:
     middle = (share + t**2 / (2 * count)) / scale
     reach = t / scale * math.sqrt(share * (1 - share) / count + t**2 / (4 * count**2))
     return Estimate(share, min(share, max(0.0, middle - reach)), max(share, min(1.0, middle + reach)))
+
+
+def newcombe(one: Estimate, other: Estimate) -> Estimate:
+    """Return the difference of two shares, with the interval that follows from their own (Newcombe, 1998)."""
+    value = one.value - other.value
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return Estimate(value, None, None)
+    below, above = one.value - one.low, one.high - one.value
+    low = value - math.hypot(below, other.high - other.value)
+    return Estimate(value, max(-1.0, low), min(1.0, value + math.hypot(above, other.value - other.low)))
 
 
 def linear_interval(value: float, resamples: Resamples, contrast: Array, t: float | None) -> Estimate:

@@ -57,8 +57,8 @@ class StudyPlan(NamedTuple):
         lines.append(f"{'':>8}" + "".join(f"{number:>8}" for number in raters))
         for image in images:
             lines.append(f"{image:>8}" + "".join(f"{100 * found[rater, image]:>6.0f} %" for rater in raters))
-        judged = "every image" if self.trials is None else f"{self.trials} images at most"
-        lines.append(f"each rater judges {judged}")
+        seen = "every image" if self.trials is None else f"{self.trials} images at most"
+        lines.append(f"each rater sees {seen}")
         enough = self.smallest()
         if not enough:
             lines.append(f"none of these is enough for {100 * self.power:g} %: try more --raters and --images")

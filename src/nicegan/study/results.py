@@ -13,7 +13,15 @@ import numpy as np
 from nicegan.study.agreement import SelfAgreement, krippendorff_alpha, self_agreement
 from nicegan.study.chance import OverallTest
 from nicegan.study.definition import OpenStudy, StudyDefinition
-from nicegan.study.intervals import Estimate, Resamples, linear_interval, quantile, resample_shares, share_intervals
+from nicegan.study.intervals import (
+    Estimate,
+    Resamples,
+    linear_interval,
+    newcombe,
+    quantile,
+    resample_shares,
+    share_intervals,
+)
 from nicegan.study.models import Strength, bradley_terry, pair_table, top_one_strengths
 from nicegan.study.significance import significance
 from nicegan.study.tally import RaterRecord, Scores, add_up
@@ -138,13 +146,16 @@ def _shares(
     rows = [
         LabelRow(label, float(won[n]), int(shown[n]), estimates[n], p_values[n])
         for n, label in enumerate(scores.labels)
+        if shown[n]
     ]
     differences = []
-    for one, other in combinations(range(len(rows)), 2):
-        contrast = np.eye(len(rows))[one] - np.eye(len(rows))[other]
+    for one, other in combinations(np.flatnonzero(shown), 2):
+        contrast = np.eye(len(shown))[one] - np.eye(len(shown))[other]
         value = estimates[one].value - estimates[other].value
         difference = linear_interval(value, resamples, contrast, t)
-        differences.append(DifferenceRow(rows[one].label, rows[other].label, difference))
+        if difference.low == difference.high:  # all agree, which says something of other raters, but not everything
+            difference = newcombe(estimates[one], estimates[other])
+        differences.append(DifferenceRow(scores.labels[one], scores.labels[other], difference))
     return rows, differences
 
 

@@ -17,9 +17,11 @@ from nicegan.evaluation.held_out import read_test_images
 from nicegan.evaluation.pairs import partners
 from nicegan.run_config import RunConfig
 from nicegan.study.definition import REAL
+from nicegan.study.trials import CANNOT_TELL, DAMAGED, SAYS_FAKE, WHOLE
 
 NUM_NAMED = 5
 COMPARISON_FILE = "comparison.json"
+TAKEN = {REAL, CANNOT_TELL, SAYS_FAKE, WHOLE, DAMAGED}  # names of answers and of labels
 
 
 class Sources(NamedTuple):
@@ -42,8 +44,8 @@ def parse_methods(texts: tuple[str, ...]) -> dict[str, Path]:
         name, equals, folder = (part.strip() for part in text.partition("="))
         if not (name and equals and folder) or not name.isprintable() or len(name) > 60:
             raise ConfigError(f"--method {text}: give a name and a folder, NAME=DIR")
-        if name in found or name.casefold() == REAL:
-            reason = "is the name of two methods" if name in found else "is what real images are called"
+        if name in found or name.casefold() in TAKEN:
+            reason = "is the name of two methods" if name in found else "means something else in a study"
             raise ConfigError(f"--method {text}: {name} {reason}; choose another name")
         found[name] = Path(folder).expanduser()
     return found

@@ -167,6 +167,13 @@ def test_a_damaged_set_is_noticed(server: Server) -> None:
         fetch_dataset(NAME)
 
 
+def test_what_a_file_manager_leaves_is_no_damage(server: Server) -> None:
+    folder = fetch_dataset(NAME)
+    (folder / "trainA/.DS_Store").write_bytes(b"x")
+    (folder / "trainA/@eaDir").mkdir()
+    assert fetch_dataset(NAME) == folder
+
+
 def test_a_full_disk_is_one_line(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch.shutil, "disk_usage", lambda _: Usage(9, 9, len(CONTENT)))
     with pytest.raises(DataError, match=r"needs 0.0 MB to be unpacked, but .* free: name a folder on a larger disk"):

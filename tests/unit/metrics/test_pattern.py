@@ -73,6 +73,13 @@ def test_the_blocks_of_jpeg_count_on_both_sides() -> None:
     assert pattern_score(jpeg(scenes(seed=1)), real) == pytest.approx(1, abs=0.2)
 
 
+def test_spectra_are_added_up_in_portions() -> None:
+    images = torch.randn(70, 3, 32, 32)
+    halves = [grid_energy(images[:35]), grid_energy(images[35:])]
+    assert (grid_energy(images) - (halves[0] + halves[1]) / 2).abs().max() < 0.2
+    assert pattern_score(images.repeat(2, 1, 1, 1), images) == pytest.approx(1)
+
+
 def test_white_noise_has_energy_one_at_every_frequency() -> None:
     energy = grid_energy(torch.randn(200, 3, 48, 64, generator=torch.Generator().manual_seed(0)))
     assert energy.sub(1).abs().max() < 0.05

@@ -125,7 +125,7 @@ def test_plans_that_cannot_be(folders: dict[str, Path], tmp_path: Path, plan: di
         (("a=x", "a=y"), "a is the name of two methods"),
         (("a",), "give a name and a folder"),
         (("=x",), "give a name and a folder"),
-        (("Real=x",), "is what real images are called"),
+        (("Real=x",), "means something else in a study"),
         (("a\tb=x",), "give a name and a folder"),
     ],
 )

@@ -110,6 +110,25 @@ def test_one_rater_is_no_spread(study: OpenStudy, tmp_path: Path) -> None:
     assert all(not row.share.is_known for row in found.results.counted.rows)
 
 
+def test_raters_who_all_agree_leave_other_raters_room(study: OpenStudy, tmp_path: Path) -> None:
+    answer(study, Crowd((50.0, 0, 0, 0)))
+    counted = write_report(study.folder, tmp_path / "report").results.counted
+    best = next(row.difference for row in counted.differences if row.one == METHODS[0])
+    assert best.value == 1
+    assert best.low is not None
+    assert 0 < best.low < 0.9
+
+
+def test_a_report_in_the_middle_leaves_out_what_nobody_has_seen(tmp_path: Path) -> None:
+    definition = define_study(24, kind="pairs", methods=("a", "b", "c"))
+    [record, *_] = Crowd((2.0, 0, 0)).records(definition, 1)
+    first = next(number for number, trial in enumerate(record.trials) if trial.role == "counted")
+    results = compute_results(OpenStudy(Path("x"), definition, ""), [record._replace(votes=record.votes[: first + 1])])
+    assert len(results.counted.rows) == 2
+    assert "nan" not in markdown("x", parts_of(results)).lower()
+    json.dumps(as_json(results), allow_nan=False)
+
+
 def test_raters_left_out_are_told_with_what_they_change() -> None:
     definition = define_study(24, votes_per_image=8)
     records = Crowd((2.0, 0, 0, 0), num_careless=1, num_left=1).records(definition, 1)

@@ -46,7 +46,7 @@ class DRITLoss(Frozen):
     adversarial: NonNegativeFloat = 1.0
     """Weight of the adversarial terms of images, in all phases."""
     content: NonNegativeFloat = 1.0
-    """Weight of the adversarial terms of contents, in both phases; 0 is without the discriminator of contents."""
+    """Weight of the adversarial terms of contents, in both phases; 0 leaves that discriminator without effect."""
     cross_cycle: NonNegativeFloat = 10.0
     """Weight of the term that images come back after their styles were exchanged twice."""
     reconstruction: NonNegativeFloat = 10.0

@@ -14,7 +14,7 @@ from torch import Tensor
 from nicegan.config import first_mistake
 from nicegan.errors import CheckpointError
 from nicegan.methods.drit.config import DRIT, DRITNetwork
-from nicegan.methods.published import Published, fitted, plain_tensors, read_checkpoint
+from nicegan.methods.published import Published, fitted, num_outputs, plain_tensors, read_checkpoint
 
 ASSUMED_SIZE = (216, 216)  # the file does not tell
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # of norms, stored unused by old versions
@@ -104,9 +104,7 @@ def infer_config(path: Path, found: dict[str, Tensor]) -> DRIT:
     """
 
     def width(name: str) -> int:
-        if name not in found or found[name].ndim == 0:
-            raise CheckpointError(f"{path} has no tensor that could be {name}: it is not a whole DRIT")
-        return found[name].shape[0]
+        return num_outputs(path, found, name, "DRIT")
 
     def count(pattern: str) -> int:
         return sum(re.fullmatch(pattern, name) is not None for name in found)

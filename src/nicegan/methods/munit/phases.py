@@ -1,4 +1,4 @@
-"""MUNIT's training: the discriminators move first, then all else; each phase draws random styles of its own."""
+"""MUNIT's training: the discriminators move first, then all else; each phase has random styles of its own."""
 
 from __future__ import annotations
 

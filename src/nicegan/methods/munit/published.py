@@ -12,7 +12,7 @@ from torch import Tensor
 from nicegan.config import first_mistake
 from nicegan.errors import CheckpointError
 from nicegan.methods.munit.config import MUNIT, MUNITNetwork
-from nicegan.methods.published import Published, fitted_networks, read_gen_and_dis
+from nicegan.methods.published import Published, fitted_networks, num_outputs, read_gen_and_dis
 
 ASSUMED_SIZE = (256, 256)  # the files do not tell
 MLP_LAYERS = ("first", "second", "exit")
@@ -45,16 +45,18 @@ def infer_config(path: Path, found: dict[str, Tensor]) -> MUNIT:
     blocks = {match[1] for name in found if (match := re.match(r"A\.encoder\.layers\.(\d+)\.conv1\.", name))}
     scales = {match[1] for name in found if (match := re.match(r"A\.discriminator\.scales\.(\d+)\.", name))}
     layers = {match[1] for name in found if (match := re.match(r"A\.discriminator\.scales\.0\.(\d+)\.weight", name))}
-    given: dict[str, int] = {"blocks": len(blocks)}
+
+    def width(name: str) -> int:
+        return num_outputs(path, found, name, "MUNIT")
+
+    given = {"blocks": len(blocks), "base_channels": width("A.encoder.layers.0.weight")}
+    given["mlp_features"] = width("A.generator.mlp.first.weight")
+    given["style_features"] = width("A.style_encoder.exit.weight")
+    if scales:
+        given["discriminator_channels"] = width("A.discriminator.scales.0.0.weight")
+        given |= {"discriminator_layers": len(layers) - 1, "discriminator_scales": len(scales)}
     try:
-        given["base_channels"] = found["A.encoder.layers.0.weight"].shape[0]
-        given["mlp_features"], given["style_features"] = found["A.generator.mlp.first.weight"].shape
-        if scales:
-            given["discriminator_channels"] = found["A.discriminator.scales.0.0.weight"].shape[0]
-            given |= {"discriminator_layers": len(layers) - 1, "discriminator_scales": len(scales)}
         return MUNIT(network=MUNITNetwork(**given))
-    except KeyError as missing:
-        raise CheckpointError(f"{path} lacks {missing.args[0]}: it is damaged") from None
     except ValidationError as problem:
         raise CheckpointError(f"{path} describes networks that cannot be ({first_mistake(problem)})") from None
 

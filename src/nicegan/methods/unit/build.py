@@ -40,9 +40,9 @@ def build_method(config: UNIT) -> Method:
     weights = LossWeights(**config.loss.model_dump())
     channels = config.network.base_channels << NUM_DOWNS
     generating: list[nn.Module] = [a.encoder, a.generator, b.encoder, b.generator]
-    judging: list[nn.Module] = [a.discriminator, b.discriminator]
+    discriminators: list[nn.Module] = [a.discriminator, b.discriminator]
     phases = (
-        DiscriminatorPhase("discriminator", domains, judging, weights, channels, 1),
+        DiscriminatorPhase("discriminator", domains, discriminators, weights, channels, 1),
         GeneratorPhase("generator", domains, generating, weights, channels, 2),
     )
     model = PairedModel({domain.name: TranslationPath(domain.encoder, domain.generator) for domain in domains})

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nicegan.config import first_mistake
 from nicegan.errors import CheckpointError
-from nicegan.methods.published import Published, fitted_networks, read_gen_and_dis
+from nicegan.methods.published import Published, fitted_networks, num_outputs, read_gen_and_dis
 from nicegan.methods.unit.config import UNIT, UNITNetwork
 
 ASSUMED_SIZE = (256, 256)  # the files do not tell
@@ -46,11 +46,11 @@ def infer_config(path: Path, found: dict[str, Tensor]) -> UNIT:
     layers = {match[1] for name in found if (match := re.match(r"A\.discriminator\.scales\.0\.(\d+)\.weight", name))}
     given: dict[str, int] = {}
     if scales:
-        width = found["A.discriminator.scales.0.0.weight"].shape[0]
+        width = num_outputs(path, found, "A.discriminator.scales.0.0.weight", "UNIT")
         given = {"discriminator_channels": width, "discriminator_layers": len(layers) - 1}
         given |= {"discriminator_scales": len(scales)}
+    base = num_outputs(path, found, "A.encoder.layers.0.weight", "UNIT")
     try:
-        base = found["A.encoder.layers.0.weight"].shape[0]
         return UNIT(network=UNITNetwork(base_channels=base, blocks=len(blocks), **given))
     except ValidationError as problem:
         raise CheckpointError(f"{path} describes networks that cannot be ({first_mistake(problem)})") from None
