@@ -256,7 +256,7 @@ def test_work_shows_its_progress_and_stops(open_page: Opened, app: ServedApp, ph
 
     def slowed(module: Any, given: Any) -> None:
         layers.append(1)
-        sleep(0.02)
+        sleep(0.8)
 
     hooks = [
         module.register_forward_pre_hook(slowed)
@@ -269,13 +269,17 @@ def test_work_shows_its_progress_and_stops(open_page: Opened, app: ServedApp, ph
         status(page, "holiday.png")
         page.get_by_role("button", name="Translate").click()
         page.locator("#status .progress-level").first.wait_for()
-        status(page, "translation is there.")
+        status(page, "source is there.")
         page.get_by_role("button", name="Stop").click()
         status(page, "Stopped.")
         page.wait_for_timeout(300)
         before = len(layers)
         page.wait_for_timeout(500)
         assert len(layers) == before
+        page.get_by_role("button", name="Translate").click()
+        status(page, "source is there.")
+        page.get_by_role("button", name="Stop").click()
+        status(page, "Stopped.")
     finally:
         for hook in hooks:
             hook.remove()

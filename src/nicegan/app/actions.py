@@ -34,6 +34,7 @@ STYLES: dict[str, StyleChoice] = {"mean": "mean", "random, by the seed": "random
 Slot = Literal["picture", "example"]
 WAITING = "Give an image: drop it, paste it, or use the camera."
 STOPPED = "Stopped."
+BEGUN = "Waiting."
 
 
 class Upload(NamedTuple):
@@ -111,7 +112,6 @@ class Actions:
         """Put a picture into a session; a new one stops the work on the old one, and its results go."""
         session = self.sessions.of(key)
         if slot == "picture":
-            session.stop.set()
             session.begin()
             session.picture = picture
         else:
@@ -122,10 +122,15 @@ class Actions:
         height, width = picture.size
         return Taken(thumbnail(picture), f"{picture.name}, {width}×{height} pixels.")
 
+    def begin(self, key: str) -> str:
+        """Make ready for `translate`, which may have to wait: from now on, `stop` stops it; returns the status."""
+        self.sessions.of(key).begin()
+        return BEGUN
+
     def translate(
         self, wish: Wish, names: Sequence[str], key: str, tell: Callable[[float, str], None]
     ) -> Iterator[str]:
-        """Translate with the models of these names; return the status after each view that is there.
+        """Translate with the models of these names, after `begin`; return the status after each view that is there.
 
         Args:
             wish: what is wanted of each model.
@@ -138,11 +143,11 @@ class Actions:
         if session.picture is None or not chosen:
             yield WAITING if session.picture is None else "⚠ Choose a model."
             return
-        stop, begun = session.begin(), time.monotonic()
+        stop, results, begun = session.stop, session.results, time.monotonic()
         total, done, problems = sum(model.work for model in chosen.values()), 0, list[str]()
         for number, model in chosen.items():
             watch = Watch(stop, lambda layers, done=done, name=model.name: tell(min(1, (done + layers) / total), name))
-            views = session.results.setdefault(number, {})
+            views = results.setdefault(number, {})
             try:
                 for view, pixels in translate_views(model.translator, session.picture, wish, watch):
                     views[view] = pixels

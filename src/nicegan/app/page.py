@@ -32,6 +32,7 @@ CSS = """
 #examples .gallery-item { height: auto }
 #examples .thumbnail-item { height: auto; aspect-ratio: 1 }
 .nicegan-status { white-space: pre-line; overflow-wrap: anywhere }
+.pending .nicegan-status { padding-top: 3.5em }
 """
 MAX_WAITING = 32  # requests
 AT_ONCE: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
@@ -116,18 +117,23 @@ def connect_work(actions: Actions, controls: Controls, panels: Sequence[Panel], 
         for said in actions.translate(wish, names, key_of(request), tell):
             yield [status_html(said), *in_panels(actions.shown(key_of(request)))]
 
-    work = controls.translate.click(
+    def begin(request: gr.Request) -> list[Any]:
+        said = actions.begin(key_of(request))
+        return [status_html(said), *in_panels(actions.shown(key_of(request)))]
+
+    outputs = [controls.status, *shown_in(panels)]
+    controls.translate.click(begin, None, outputs, **AT_ONCE).then(
         translate,
         [controls.direction, controls.chosen, controls.longest, controls.style, controls.seed],
-        [controls.status, *shown_in(panels)],
-        concurrency_limit=1, concurrency_id="translating", show_progress_on=controls.status,
+        outputs,
+        concurrency_limit=1, concurrency_id="translating", trigger_mode="multiple", show_progress_on=controls.status,
         api_visibility="private",
     )  # fmt: skip
 
     def stop(request: gr.Request) -> str:
         return status_html(actions.stop(key_of(request)))
 
-    controls.stop.click(stop, None, controls.status, cancels=work, **AT_ONCE)
+    controls.stop.click(stop, None, controls.status, **AT_ONCE)
     controls.chosen.change(
         lambda names: [gr.Column(visible=model.name in names) for model in actions.models],
         controls.chosen, [panel.column for panel in panels], **AT_ONCE,

@@ -35,7 +35,8 @@ class Session:
         return pictures + sum(pixels.nbytes for views in list(self.results.values()) for pixels in list(views.values()))
 
     def begin(self) -> Event:
-        """Forget the results, and return the event that stops the work that now begins."""
+        """Stop the work, forget its results, and return the event that stops what begins next."""
+        self.stop.set()
         self.token = secrets.token_urlsafe(16)
         self.results = {}
         self.stop = Event()

@@ -31,6 +31,7 @@ def upload(folder: Path, name: str = "cat.png", content: bytes | None = None) ->
 
 
 def translate(actions: Actions, key: str = "me", names: tuple[str, ...] = ("looking", "plain")) -> list[str]:
+    actions.begin(key)
     return list(actions.translate(Wish("B", 512), names, key, lambda share, what: None))
 
 
@@ -95,6 +96,10 @@ def test_work_that_is_stopped_says_so_and_nothing_else_is_stopped(actions: Actio
     assert next(answers) == "looking: translation is there."
     assert actions.stop("me") == STOPPED
     assert list(answers) == [STOPPED]
+    actions.begin("me")
+    actions.stop("me")
+    waited = list(actions.translate(Wish("B", 512), ("looking",), "me", lambda share, what: None))
+    assert waited[-1] == STOPPED, "stopped while it waited for others"
     assert translate(actions)[-1].startswith("Done in")
 
 

@@ -116,12 +116,16 @@ def test_large_requests_are_refused(app: ServedApp) -> None:
         connection.close()
 
 
-def join(app: ServedApp, path: Any, event: str = "input", where: int = 0) -> Answer:
+def join(app: ServedApp, path: Any, *, translating: bool = False) -> Answer:
     """Start an action as a browser does, with any path as one of its values; returns all that it says."""
     config = json.loads(ask(app, "/config").body)
-    action = next(one for one in config["dependencies"] if [t[1] for t in one["targets"]] == [event])
+    actions = config["dependencies"]
+    if translating:
+        action = max(actions, key=lambda one: len(one["inputs"]))
+    else:
+        action = next(one for one in actions if [target[1] for target in one["targets"]] == ["input"])
     data: list[Any] = [None] * len(action["inputs"])
-    data[where] = {"path": path, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
+    data[-1] = {"path": path, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
     body = {"data": data, "fn_index": action["id"], "session_hash": "abc", "trigger_id": 1}
     answer = ask(app, "/gradio_api/queue/join", "POST", json.dumps(body).encode(), Content_Type="application/json")
     return ask(app, "/gradio_api/queue/data?session_hash=abc") if answer.status == 200 else answer
@@ -134,9 +138,8 @@ def test_an_action_gets_no_file_but_uploads_and_no_address(app: ServedApp, tmp_p
     (app.folder / "link.png").symlink_to(other)
     foreign += [str(app.folder / "link.png"), "http://127.0.0.1:9/a.png", "file:///etc/passwd"]
     for path in foreign:
-        for where in (0, 1):
-            event = "click" if where else "input"
-            assert join(app, path, event, where)[::2] == (400, b"this is no request of the page"), path
+        for translating in (False, True):
+            assert join(app, path, translating=translating)[::2] == (400, b"this is no request of the page"), path
     (app.folder / "link.png").unlink()
     assert app.actions.sessions.of("abc").picture is None
     assert ask(app, "/gradio_api/run/predict", "POST", b"[" * 100_000).status == 400
