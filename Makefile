@@ -1,10 +1,10 @@
-# make demo: see it work.  make test: see it tested.  make test-faults: killed 30 times.  make test-thorough: long tests too.
-# make check: all that CI runs.
+# make demo: see it work.  make test: see it tested.  make test-long: browsers, leaks, kills.  make test-faults: killed 30 times.
+# make test-thorough: everything, for hours.  make check: all that CI runs.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test test-faults test-thorough check format lint types imports bench clean
+.PHONY: setup demo test test-long test-faults test-thorough check format lint types imports bench clean
 
 setup: .venv/ready-dev
 
@@ -26,13 +26,16 @@ demo: .venv/ready
 test: .venv/ready-dev
 	$(BIN)/pytest --numprocesses 2 --dist worksteal -r s
 
+test-long: .venv/ready-dev
+	$(BIN)/pytest -m long --numprocesses 2 --dist worksteal -r s
+
 test-faults: .venv/ready-dev
-	NICEGAN_KILLS=30 NICEGAN_THOROUGH=1 $(BIN)/pytest tests/faults
+	NICEGAN_KILLS=30 NICEGAN_THOROUGH=1 $(BIN)/pytest -m "" tests/faults
 
 test-thorough: .venv/ready-dev
-	NICEGAN_KILLS=30 NICEGAN_THOROUGH=1 $(BIN)/pytest -r s
+	NICEGAN_KILLS=30 NICEGAN_THOROUGH=1 $(BIN)/pytest -m "" -r s
 
-check: format lint types imports test
+check: format lint types imports test test-long
 
 format lint types imports: .venv/ready-dev
 

@@ -21,7 +21,10 @@ from nicegan.data.cache import scaled
 from nicegan.inference.styles import random_style
 
 pytest.importorskip("gradio", reason="there is no gradio (pip install 'nicegan[app]')")
-pytestmark = pytest.mark.filterwarnings("default")  # gradio and what it stands on warn of each other
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.filterwarnings("default"),  # gradio and what it is built on warn of each other
+]
 
 Opened = Callable[..., Any]
 PNG = "data:image/png;base64,"

@@ -12,6 +12,8 @@ from tests.study_server import Served, process_of, served
 from nicegan.study.create import Plan
 from nicegan.study.store import Vote, VoteStore
 
+pytestmark = pytest.mark.long
+
 PLAN = Plan(votes_per_image=40, trials=4, repeats=1, obvious=1, practice=1, seed=5)
 NUM_TRIALS = 7
 Opened = Callable[..., Any]

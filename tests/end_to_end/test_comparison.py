@@ -36,6 +36,7 @@ def compare(entries: list[Entry], out: Path, seeds: int = 1, steps: int = 2) -> 
     return Comparison(entries, Budget(steps, None), range(seeds), out, Console(quiet=True)).run()
 
 
+@pytest.mark.long
 def test_a_comparison_is_resumed_extended_and_survives_a_recipe_that_fails(
     entries: list[Entry], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +74,7 @@ def test_a_comparison_is_resumed_extended_and_survives_a_recipe_that_fails(
         compare(entries, out)
 
 
+@pytest.mark.long
 def test_a_sheet_shows_deep_sources_in_the_range_that_the_run_read_them_in(
     entries: list[Entry], dataset: Path, tmp_path: Path
 ) -> None:

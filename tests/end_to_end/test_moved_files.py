@@ -85,6 +85,7 @@ def test_changed_contents_under_the_same_names_are_noticed(tiny_run: RunConfig, 
     assert "have the names of the checkpoint's, and other contents" in trained(longer(tiny_run), run)
 
 
+@pytest.mark.long
 def test_a_moved_feature_network_is_the_same_score(tiny_run: RunConfig, tmp_path: Path) -> None:
     features = write_network(tmp_path / "means.pt")
     config = tiny_run.model_copy(update={"steps": 3, "features": str(features)})
@@ -133,6 +134,7 @@ def test_a_run_among_its_images_and_a_domain_in_the_other_are_refused(tiny_run: 
         trained(tiny_run.model_copy(update=nested), tmp_path / "run2")
 
 
+@pytest.mark.long
 def test_sixteen_bit_images_of_twelve_bits_are_seen_as_they_are(tiny_run: RunConfig, tmp_path: Path) -> None:
     assert tiny_run.data
     deep = tmp_path / "deep"

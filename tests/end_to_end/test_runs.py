@@ -179,6 +179,7 @@ def test_two_bare_folders(dataset: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_the_demo_in_a_few_steps(tmp_path: Path) -> None:
     done = nicegan_command("demo", "--out", tmp_path / "demo", "--steps", "2")
     assert done.returncode == 0, done.stderr

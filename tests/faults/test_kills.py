@@ -134,6 +134,7 @@ def locked(tmp_path: Path) -> Iterator[Path]:
             yield folder
 
 
+@pytest.mark.long
 def test_a_full_disk_stops_with_a_message_and_the_checkpoint_before_is_whole(dataset: Path, small_disk: Path) -> None:
     run = small_disk / "run"
     process = start(dataset, run)
@@ -159,6 +160,7 @@ def test_a_full_disk_stops_with_a_message_and_the_checkpoint_before_is_whole(dat
     assert resumed.returncode == 0, resumed.stderr
 
 
+@pytest.mark.long
 def test_a_vanished_folder_stops_with_a_message(dataset: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = start(dataset, run)
@@ -182,6 +184,7 @@ def test_a_read_only_folder_is_refused_at_the_door(dataset: Path, locked: Path) 
     assert "Traceback" not in err
 
 
+@pytest.mark.long
 def test_a_second_signal_stops_at_once(dataset: Path, tmp_path: Path) -> None:
     """The first asks to save, which here never ends."""
     run = tmp_path / "run"

@@ -57,6 +57,7 @@ print(*readings, sep="\\n", file=sys.stderr)
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to give back what is free")
 def test_memory_does_not_grow(tiny_run: RunConfig, tmp_path: Path) -> None:
     """A whole run, with its metrics, TensorBoard, samples, scores and checkpoints, in a process of its own.

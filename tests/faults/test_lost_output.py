@@ -44,6 +44,7 @@ def test_a_closed_pipe_does_not_end_training(dataset: Path, tmp_path: Path) -> N
     assert RunFolder(tmp_path / "run").model.is_file()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_under_the_log_does_not_end_training(dataset: Path, tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
@@ -52,6 +53,7 @@ def test_a_full_disk_under_the_log_does_not_end_training(dataset: Path, tmp_path
     assert RunFolder(tmp_path / "run").model.is_file()
 
 
+@pytest.mark.long
 def test_an_encoding_that_cannot_say_a_name_does_not_end_training(dataset: Path, tmp_path: Path) -> None:
     run = tmp_path / "läuft→"
     arguments = command(dataset, run, "--steps", "2")
@@ -85,6 +87,7 @@ def test_a_terminal_that_hangs_up_ends_a_run_that_is_saved(dataset: Path, tmp_pa
     assert any((run / "checkpoints").iterdir())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_that_is_ignored_at_the_start_stays_ignored(number: int, dataset: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"

@@ -125,6 +125,7 @@ def test_two_processes_train_are_stopped_and_go_on_as_one(dataset: Path, tmp_pat
     assert torch.load(run / "checkpoints/000000006/state.pt", weights_only=True)["drawn"] == 12
 
 
+@pytest.mark.long
 def test_a_killed_worker_is_started_again_from_the_last_checkpoint(dataset: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     arguments = ["-m", "nicegan", "train", dataset, *TINY, "--batch-size", 1, "--steps", 12,
@@ -209,6 +210,7 @@ def test_a_signal_to_the_launcher_saves_and_stops_all(dataset: Path, tmp_path: P
     assert f"resuming at step {step}" in again.stderr
 
 
+@pytest.mark.long
 def test_a_mistake_is_said_once_by_all(dataset: Path, tmp_path: Path) -> None:
     (dataset / "trainA" / "broken.png").write_bytes(b"no image")
     done = together(2, "train", dataset, *TINY, "--out", tmp_path / "run")
@@ -243,6 +245,7 @@ def test_translating_is_shared_and_gives_the_same_files(tmp_path: Path) -> None:
         assert (tmp_path / "out1" / name).read_bytes() == (tmp_path / "out3" / name).read_bytes()
 
 
+@pytest.mark.long
 def test_evaluating_is_shared_and_gives_the_same_scores(dataset: Path, tmp_path: Path) -> None:
     features = write_network(tmp_path / "means.pt")
     found = []

@@ -330,7 +330,7 @@ print(need - before, own_bytes() - own)
 """
 
 
-@pytest.mark.skipif("NICEGAN_THOROUGH" not in os.environ, reason="CI runs it: set NICEGAN_THOROUGH")
+@pytest.mark.long
 def test_predicted_memory_is_within_15_percent_of_a_process_that_trains(tiny: MethodConfig) -> None:
     smallest = list(tiny.recipes())[-1]
     done = subprocess.run([sys.executable, "-c", MEASURE, smallest], capture_output=True, text=True, check=True)

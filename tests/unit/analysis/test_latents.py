@@ -54,6 +54,7 @@ def shared_encoder_model(path: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_equal_domains_are_not_told_apart_and_different_ones_are(tmp_path: Path, machine: Machine) -> None:
     model = shared_encoder_model(tmp_path / "model.safetensors")
     root = tmp_path / "data"

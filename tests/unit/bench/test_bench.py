@@ -53,6 +53,7 @@ def test_flops_and_kept_bytes_of_a_known_layer() -> None:
     assert doubled == (x.nbytes, layer.weight.nbytes)
 
 
+@pytest.mark.long
 def test_a_step_is_measured_against_reference_and_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "precisions", lambda plan: ("float32",))
     part = measure.measure_step(plan(rounds=1, image_size=64))

@@ -130,6 +130,7 @@ def test_stopping_says_what_where_and_keeps_the_checkpoint(
     assert json.loads((tmp_path / "run/latest").read_text())["step"] == 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("at", [2, 5], ids=["before any checkpoint", "after one"])
 def test_rolling_back_goes_on_with_other_images(
     tiny_run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
@@ -146,6 +147,7 @@ def test_rolling_back_goes_on_with_other_images(
         assert again.state.rollbacks == 2, "a resumed run goes on with the images it had"
 
 
+@pytest.mark.long
 def test_it_does_not_go_back_for_ever(tiny_run: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny_run.model_copy(update={"on_nan": "rollback", "max_rollbacks": 2})
     for attempt in range(2):

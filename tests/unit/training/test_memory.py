@@ -52,6 +52,7 @@ def test_the_peak_is_not_that_of_whoever_started_the_process() -> None:
     assert 2**26 < int(done.stdout) < len(ballast)
 
 
+@pytest.mark.long
 def test_more_pixels_and_images_need_more_and_half_precision_less() -> None:
     def passing(size: int, batch_size: int, machine: Machine = CPU) -> int:
         changes = {"image_size": size, "batch_size": batch_size, "network": SHALLOW}
