@@ -30,7 +30,8 @@ class ServedApp(NamedTuple):
 def served_app(models: list[ShownModel], examples: Path | None = None, max_side: int = 256) -> Iterator[ServedApp]:
     from nicegan.app.examples import find_examples
     from nicegan.app.guard import App
-    from nicegan.app.server import build_app, open_port, own_folder, server_config
+    from nicegan.app.server import build_app, own_folder, server_config
+    from nicegan.listening import open_port
 
     found = find_examples(examples) if examples else []
     actions = Actions(models, Sessions(), [example.path for example in found])

@@ -15,8 +15,9 @@ from urllib.parse import urlencode
 
 import uvicorn
 
+from nicegan.listening import open_port
 from nicegan.study.definition import OpenStudy
-from nicegan.study.server import build_app, open_port
+from nicegan.study.server import build_app
 from nicegan.study.session import Session
 from nicegan.study.store import VoteStore
 

@@ -135,6 +135,14 @@ def next_multiple(side: int, divisor: int) -> int:
     return -(-side // divisor) * divisor
 
 
+def smallest_for_scales(num_layers: int, num_scales: int) -> int:
+    """Return the smallest side in pixels that leaves a logit to discriminators of an image, its half, its quarter ...
+
+    Each has `num_layers` convolutions of 4x4 pixels, stride 2 and a padding of one pixel.
+    """
+    return ((1 << num_layers) - 1) * (1 << (num_scales - 1)) + 1
+
+
 def as_size(size: Size) -> str:
     """Return "256x192": height, then width."""
     return f"{size[0]}x{size[1]}"

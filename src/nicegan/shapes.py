@@ -16,6 +16,7 @@ Heat = Float[Tensor, "n 1 h w"]  # in [0, 1]
 Terms = dict[str, Scalar]  # named, weighted loss terms
 Logits = dict[str, Tensor]  # what each head of a discriminator says of n images: maps (n, 1, h', w') or (n, k)
 DomainName = Literal["A", "B"]
+DOMAIN_NAMES: tuple[DomainName, ...] = ("A", "B")
 OTHER: Mapping[str, DomainName] = {"A": "B", "B": "A"}
 
 

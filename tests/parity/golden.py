@@ -9,6 +9,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from nicegan.shapes import Batch
+
 ROOT = Path(__file__).parents[2]
 OUTPUT_TOLERANCE = 1e-5  # of float32 outputs, absolute
 DOUBLE_TOLERANCE = 1e-5  # of a float64 term or gradient, relative to its norm
@@ -33,10 +35,24 @@ class Golden:
         double = folder / "expected_float64.safetensors"
         self.double = load_file(double) if double.is_file() else {}
 
+    def images(self, dtype: torch.dtype) -> Batch:
+        """Return the images that the numbers are of."""
+        return Batch(self.expected["real_A"].to(dtype), self.expected["real_B"].to(dtype))
+
     def group(self, prefix: str, *, double: bool = False) -> dict[str, Tensor]:
         """Return the numbers whose names begin with `prefix`, without it."""
         source = self.double if double else self.expected
         return {name.removeprefix(prefix): value for name, value in source.items() if name.startswith(prefix)}
+
+
+def output_misses(found: dict[str, Tensor], expected: dict[str, Tensor], tolerance: float) -> dict[str, float]:
+    """Return the errors beyond `tolerance` of the largest expected value, or of 1, by name."""
+    assert set(found) == set(expected), sorted(set(found) ^ set(expected))
+    errors = {
+        name: ((found[name] - value.view_as(found[name])).abs().max() / value.abs().max().clamp_min(1)).item()
+        for name, value in expected.items()
+    }
+    return {name: error for name, error in errors.items() if not error < tolerance}  # a NaN is not below either
 
 
 def misses(found: dict[str, Tensor], expected: dict[str, Tensor], tolerance: float) -> dict[str, float]:

@@ -51,10 +51,6 @@ def method_of(golden: Golden, both: Path, dtype: torch.dtype, contrastive: float
     return method.to(dtype)
 
 
-def batch_of(golden: Golden, dtype: torch.dtype) -> Batch:
-    return Batch(golden.expected["real_A"].to(dtype), golden.expected["real_B"].to(dtype))
-
-
 def indices_of(golden: Golden) -> Noise:
     one_way = [golden.expected[f"patch_ids/{call}_{layer}"] for call in ("nce", "nce_y") for layer in range(5)]
     return (*one_way, torch.ones(1)) * 2
@@ -69,7 +65,7 @@ def test_the_architecture_is_read_from_the_tensors(golden: Golden, both: Path) -
 
 
 def test_outputs_and_features_of_patches(golden: Golden, both: Path) -> None:
-    method, batch = method_of(golden, both, torch.float32), batch_of(golden, torch.float32)
+    method, batch = method_of(golden, both, torch.float32), golden.images(torch.float32)
     model, discriminators = method.translation_model(), method.discriminators()
     a, b = method.domains
     indices = list(indices_of(golden)[:5])
@@ -100,7 +96,7 @@ NAMES = {"B/real": "D_real", "B/fake": "D_fake", "B/patch": "G_GAN", "B/contrast
 
 @pytest.mark.parametrize(("name", "prefix"), [("generator", "g_"), ("discriminator", "d_")])
 def test_terms_and_gradients_in_double_precision(golden: Golden, both: Path, name: str, prefix: str) -> None:
-    method, batch = method_of(golden, both, torch.float64), batch_of(golden, torch.float64)
+    method, batch = method_of(golden, both, torch.float64), golden.images(torch.float64)
     terms, gradients = run_phase(method, name, golden, batch)
     expected_terms = {key: value.view(()) for key, value in golden.group(f"{prefix}loss/").items()}
     assert not misses({NAMES[term]: value for term, value in terms.items()}, expected_terms, DOUBLE_TOLERANCE)
@@ -112,7 +108,7 @@ def test_terms_and_gradients_in_double_precision(golden: Golden, both: Path, nam
 
 
 def test_a_weight_off_by_a_thousandth_is_caught(golden: Golden, both: Path) -> None:
-    method, batch = method_of(golden, both, torch.float64, 0.5 * 1.001), batch_of(golden, torch.float64)
+    method, batch = method_of(golden, both, torch.float64, 0.5 * 1.001), golden.images(torch.float64)
     terms, _ = run_phase(method, "generator", golden, batch)
     expected = {key: value.view(()) for key, value in golden.group("g_loss/").items()}
     assert set(misses({NAMES[term]: value for term, value in terms.items()}, expected, DOUBLE_TOLERANCE)) == {"NCE"}

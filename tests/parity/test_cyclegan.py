@@ -42,10 +42,6 @@ def method_of(golden: Golden, dtype: torch.dtype, cycle: float | None = None) ->
     return method.to(dtype)
 
 
-def batch_of(golden: Golden, dtype: torch.dtype) -> Batch:
-    return Batch(golden.expected["real_A"].to(dtype), golden.expected["real_B"].to(dtype))
-
-
 def test_the_architecture_is_read_from_the_tensors(golden: Golden) -> None:
     config = read_published(golden.folder / "latest_net_G_A.pth").config
     assert isinstance(config, CycleGAN)
@@ -55,7 +51,7 @@ def test_the_architecture_is_read_from_the_tensors(golden: Golden) -> None:
 
 
 def test_outputs(golden: Golden) -> None:
-    method, batch = method_of(golden, torch.float32), batch_of(golden, torch.float32)
+    method, batch = method_of(golden, torch.float32), golden.images(torch.float32)
     model, discriminators = method.translation_model(), method.discriminators()
     with torch.no_grad():
         ours = {"A2B": model.translate(batch.a, "B"), "B2A": model.translate(batch.b, "A")}
@@ -92,7 +88,7 @@ def run_phase(method: Method, name: str, batch: Batch) -> tuple[Terms, dict[str,
 
 @pytest.mark.parametrize(("name", "prefix"), [("generator", "g_"), ("discriminator", "d_")])
 def test_terms_and_gradients_in_double_precision(golden: Golden, name: str, prefix: str) -> None:
-    method, batch = method_of(golden, torch.float64), batch_of(golden, torch.float64)
+    method, batch = method_of(golden, torch.float64), golden.images(torch.float64)
     terms, gradients = run_phase(method, name, batch)
     expected_terms = {key: value.view(()) for key, value in golden.group(f"{prefix}loss/", double=True).items()}
     assert not misses(published_terms(terms), expected_terms, DOUBLE_TOLERANCE)
@@ -105,7 +101,7 @@ def test_terms_and_gradients_in_double_precision(golden: Golden, name: str, pref
 
 def test_a_cycle_weight_off_by_a_thousandth_is_caught(golden: Golden) -> None:
     cycle = golden.config["weights"]["cycle"] * 1.001
-    terms, _ = run_phase(method_of(golden, torch.float64, cycle), "generator", batch_of(golden, torch.float64))
+    terms, _ = run_phase(method_of(golden, torch.float64, cycle), "generator", golden.images(torch.float64))
     expected_terms = {key: value.view(()) for key, value in golden.group("g_loss/", double=True).items()}
     assert set(misses(published_terms(terms), expected_terms, DOUBLE_TOLERANCE)) == {"cycle_A", "cycle_B"}
 

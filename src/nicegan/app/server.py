@@ -23,10 +23,8 @@ from starlette.responses import PlainTextResponse, Response
 from nicegan.app.actions import Actions
 from nicegan.app.guard import App, guarded
 from nicegan.app.pictures import MAX_BYTES
-from nicegan.errors import ConfigError
 
 LOOPBACK = {"127.0.0.1", "localhost"}
-BACKLOG = 128  # connections that wait to be accepted
 LEFTOVER_SECONDS = 60  # after which an upload that nobody fetched is removed
 ENVIRONMENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
@@ -117,29 +115,6 @@ def remove_leftovers(folder: Path, seconds: float) -> None:
         if Path(parent) != folder:
             with suppress(OSError):  # it is not empty
                 os.rmdir(parent)
-
-
-def open_port(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; who connects before the page is there waits for it.
-
-    Raises:
-        ConfigError: it cannot be had; says what helps.
-    """
-    listener = None
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except (OSError, UnicodeError) as problem:
-        if listener:
-            listener.close()
-        reason = getattr(problem, "strerror", None) or problem
-        raise ConfigError(
-            f"{host}, port {port}: {reason}; choose another --host or --port (0: any free port)"
-        ) from None
-    return listener
 
 
 def serve(app: App, listener: socket.socket) -> None:

@@ -47,9 +47,10 @@ def run(arguments: list[str]) -> int:
     from nicegan.app.actions import Actions
     from nicegan.app.examples import find_examples
     from nicegan.app.models import load_models
-    from nicegan.app.server import build_app, open_port, own_folder, serve
+    from nicegan.app.server import build_app, own_folder, serve
     from nicegan.app.sessions import Sessions
     from nicegan.data.folders import ignore_image_warnings
+    from nicegan.listening import open_port
 
     ignore_image_warnings()
     examples = find_examples(given.examples) if given.examples else []

@@ -198,8 +198,9 @@ def serve(given: ServeArguments) -> int:
 
     from filelock import FileLock, Timeout
 
+    from nicegan.listening import open_port
     from nicegan.study.definition import changed_images, read_study
-    from nicegan.study.server import build_app, open_port, study_token
+    from nicegan.study.server import build_app, study_token
     from nicegan.study.server import serve as serve_app
     from nicegan.study.session import Session
     from nicegan.study.store import VoteStore

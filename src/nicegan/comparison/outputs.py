@@ -62,10 +62,6 @@ class Outputs:
     ) -> None:
         self.data, self.out, self.network, self.size, self.device = data, out, network, size, device
 
-    def folder(self, direction: Direction, name: str, seed: int) -> Path:
-        """Return where the fakes of one run are."""
-        return self.out / "outputs" / direction.folder / name / f"seed-{seed}"
-
     def scores(self, run: Path, name: str, seed: int) -> Scores:
         """Return the scores of a finished run, made if they are not there yet."""
         note = self.out / "outputs" / f"{name}-seed-{seed}.json"
@@ -88,7 +84,7 @@ class Outputs:
         tests: dict[str, ImageSet],
         shrunk: dict[str, ImageSet],
     ) -> dict[str, ScoreValue]:
-        inputs, folder = tests[way.source], self.folder(way, name, seed)
+        inputs, folder = tests[way.source], fakes_folder(self.out, way, name, seed)
         translator = load(run, self.device, "float32")
         names = output_names(inputs.paths)
         plan = {path: folder / f"{stem}.png" for path, stem in zip(inputs.paths, names, strict=True)}
@@ -126,6 +122,16 @@ class Outputs:
 
     def _tensor(self, images: ImageSet) -> Image:
         return to_network(torch.from_numpy(open_images(images.paths, self.size).pixels.copy()))
+
+
+def run_folder(out: Path, name: str, seed: int) -> Path:
+    """Return the run folder of a recipe with a seed in a comparison's folder."""
+    return out / "runs" / name / f"seed-{seed}"
+
+
+def fakes_folder(out: Path, direction: Direction, name: str, seed: int) -> Path:
+    """Return the folder of a run's fakes in a comparison's folder."""
+    return out / "outputs" / direction.folder / name / f"seed-{seed}"
 
 
 def output_names(paths: Sequence[Path]) -> list[str]:

@@ -11,6 +11,7 @@ from nicegan.errors import ConfigError
 from nicegan.recipes import RECIPES, recipe
 from nicegan.run_config import RunConfig
 
+COMPARISON_FILE = "comparison.json"  # what a comparison is, in its folder
 UNITS = {"s": 1, "m": 60, "h": 3600}
 NUM_SCORES = 8  # of a run, at equal distances
 FEWEST = 2  # recipes of a comparison

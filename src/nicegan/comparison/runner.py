@@ -16,8 +16,8 @@ from rich.console import Console
 from nicegan.checkpoint import read_pointer
 from nicegan.comparison.costs import Costs, measure_costs
 from nicegan.comparison.files import write_results
-from nicegan.comparison.outputs import Outputs, Scores
-from nicegan.comparison.plan import Budget, Entry, every
+from nicegan.comparison.outputs import Outputs, Scores, run_folder
+from nicegan.comparison.plan import COMPARISON_FILE, Budget, Entry, every
 from nicegan.comparison.table import ComparisonTable, Row
 from nicegan.config import first_mistake
 from nicegan.console import say
@@ -32,7 +32,6 @@ from nicegan.training.logger import describe_origin
 from nicegan.training.trainer import train
 
 FORMAT_VERSION = 1
-NOTE = "comparison.json"
 
 
 class ComparisonOutcome(NamedTuple):
@@ -100,7 +99,7 @@ class Comparison:
 
     def folder(self, entry: Entry, seed: int) -> Path:
         """Return the folder of one run."""
-        return self.out / "runs" / entry.name / f"seed-{seed}"
+        return run_folder(self.out, entry.name, seed)
 
     def table(self) -> ComparisonTable:
         """Return what is known so far."""
@@ -140,7 +139,7 @@ class Comparison:
 
     def _claim(self) -> None:
         """Make the folder this comparison's, and measure what recipes cost that were not measured before."""
-        note = self.out / NOTE
+        note = self.out / COMPARISON_FILE
         if note.is_file():
             self.costs = self._read(note)
         elif self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):

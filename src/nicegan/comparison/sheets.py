@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image as PILImage
 
-from nicegan.comparison.outputs import Direction, output_names
+from nicegan.comparison.outputs import Direction, fakes_folder, output_names, run_folder
 from nicegan.comparison.table import ComparisonTable
 from nicegan.config import Levels, levels_of
 from nicegan.data.cache import open_images
@@ -30,10 +30,10 @@ def sheet(table: ComparisonTable, way: Direction, out: Path) -> bytes | None:
     columns: dict[str, Tiles] = {}
     chosen: list[Path] = []
     for row in rows:
-        folder = out / "outputs" / way.folder / row.name / f"seed-{min(row.scores)}"
+        folder = fakes_folder(out, way, row.name, min(row.scores))
         chosen = evenly_chosen(sorted(folder.rglob("*.png")), NUM_IMAGES)
         columns[row.name] = _tiles(chosen, size)
-    run = out / "runs" / rows[0].name / f"seed-{min(rows[0].scores)}"
+    run = run_folder(out, rows[0].name, min(rows[0].scores))
     levels = levels_of(read_spec(run / MODEL_FILE).value_range)
     sources = _sources(Path(str(rows[0].config.data)), way, chosen, size, levels)
     groups = [*([Group("", {f"source ({way.source})": sources})] if sources is not None else []), Group("", columns)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,10 +96,12 @@ def fitted(where: str, found: dict[str, Tensor], module: nn.Module) -> dict[str,
     return {name: tensor.reshape(expected[name].shape) for name, tensor in found.items()}
 
 
-def fitted_networks(path: Path, found: dict[str, Tensor], method: nn.Module) -> dict[str, Tensor]:
-    """Return `fitted` for each network that tensors were found of ("A.encoder", "A.generator" ...), in one state."""
+def fitted_networks(
+    path: Path, found: dict[str, Tensor], method: nn.Module, networks: Iterable[str] | None = None
+) -> dict[str, Tensor]:
+    """Return `fitted` for each network, in one state; if none are named, for those found ("A.encoder" ...)."""
     state: dict[str, Tensor] = {}
-    for network in dict.fromkeys(".".join(name.split(".")[:2]) for name in found):
+    for network in networks or dict.fromkeys(".".join(name.split(".")[:2]) for name in found):
         own = {name.removeprefix(f"{network}."): found[name] for name in found if name.startswith(f"{network}.")}
         fit = fitted(f"{path}: {network}", own, method.get_submodule(network))
         state |= {f"{network}.{name}": tensor for name, tensor in fit.items()}
@@ -114,6 +117,23 @@ def num_outputs(path: Path, found: dict[str, Tensor], name: str, kind: str) -> i
     if name not in found or found[name].ndim == 0:
         raise CheckpointError(f"{path} has no tensor that could be {name}: it is not a whole {kind}")
     return found[name].shape[0]
+
+
+def of_scales(path: Path, found: dict[str, Tensor], scales: str, kind: str) -> dict[str, int]:
+    """Return the settings of a discriminator of several scales, which are `{scales}.0`, `{scales}.1` ...
+
+    Raises:
+        CheckpointError: the first layer is missing, or a single number.
+    """
+
+    def count(pattern: str) -> int:
+        return sum(re.fullmatch(re.escape(scales) + pattern, name) is not None for name in found)
+
+    return {
+        "discriminator_channels": num_outputs(path, found, f"{scales}.0.0.weight", kind),
+        "discriminator_layers": count(r"\.0\.\d+\.weight") - 1,  # and the one that makes the logits
+        "discriminator_scales": count(r"\.\d+\.0\.weight"),
+    }
 
 
 Parts = dict[tuple[str, str], dict[str, Tensor]]

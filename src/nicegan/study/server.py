@@ -18,13 +18,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from nicegan.errors import StudyError
 from nicegan.study.session import NoPlace, NotAVote, Now, Session
 from nicegan.study.store import CannotKeepError, Rater, VoteConflict
 from nicegan.study.words import WORDS
 
 MAX_BODY = 4096  # bytes of a request
-BACKLOG = 1024  # connections that wait to be accepted
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -223,24 +221,6 @@ def build_app(session: Session, token: str | None = None) -> Callable[..., Await
         await app(scope, receive, send_with_headers)
 
     return with_headers
-
-
-def open_port(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; raises StudyError with the way out if it cannot be had."""
-    listener = None
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        # Only of sockets that say they are TCP does asyncio send small packets at once; others wait 40 ms.
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except (OSError, UnicodeError) as problem:
-        if listener:
-            listener.close()
-        reason = getattr(problem, "strerror", None) or problem
-        raise StudyError(f"{host}, port {port}: {reason}; choose another --host or --port (0: any free port)") from None
-    return listener
 
 
 def serve(app: Callable[..., Awaitable[None]], listener: socket.socket) -> None:

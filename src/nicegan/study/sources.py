@@ -9,7 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from nicegan.comparison.outputs import DIRECTIONS, output_names
+from nicegan.comparison.outputs import DIRECTIONS, fakes_folder, output_names
+from nicegan.comparison.plan import COMPARISON_FILE
 from nicegan.config import first_mistake
 from nicegan.data.folders import require_images
 from nicegan.errors import ConfigError, DataError
@@ -20,7 +21,6 @@ from nicegan.study.definition import REAL
 from nicegan.study.trials import CANNOT_TELL, DAMAGED, SAYS_FAKE, WHOLE
 
 NUM_NAMED = 5
-COMPARISON_FILE = "comparison.json"
 TAKEN = {REAL, CANNOT_TELL, SAYS_FAKE, WHOLE, DAMAGED}  # names of answers and of labels
 
 
@@ -115,7 +115,7 @@ def of_comparison(folder: Path, direction: str) -> Iterator[Sources]:
         source = dict(zip(output_names(paths), paths, strict=True))
         outputs = {}
         for name in recipes:
-            fakes = folder / "outputs" / way.folder / name / f"seed-{seed}"
+            fakes = fakes_folder(folder, way, name, seed)
             outputs[name] = {stem: fakes / f"{stem}.png" for stem in source}
             if missing := [path.name for path in outputs[name].values() if not path.is_file()]:
                 raise ConfigError(

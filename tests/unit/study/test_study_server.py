@@ -11,10 +11,9 @@ import pytest
 from tests.study_raters import METHODS, make_study
 from tests.study_server import JSON, Client, Served, ballot, join, read_page, served
 
-from nicegan.errors import StudyError
 from nicegan.study.create import Plan
 from nicegan.study.raters import IDLE_SECONDS
-from nicegan.study.server import HEADERS, MAX_BODY, open_port, study_token
+from nicegan.study.server import HEADERS, MAX_BODY, study_token
 
 PLAN = Plan(votes_per_image=2, trials=4, repeats=1, obvious=2, practice=1, seed=7)
 NUM_TRIALS = 8
@@ -247,17 +246,6 @@ def test_a_disk_that_takes_nothing_is_said_and_the_vote_can_be_sent_again(tmp_pa
         store.connection.execute("PRAGMA query_only = OFF")
         assert client.post(link, vote, JSON).status == 200
         assert store.num_votes(1) == 1
-
-
-def test_a_port_in_use_is_said_with_the_way_out() -> None:
-    with open_port("127.0.0.1", 0) as listener:
-        port = listener.getsockname()[1]
-        with pytest.raises(
-            StudyError, match=f"127.0.0.1, port {port}: Address already in use; choose another --host or"
-        ):
-            open_port("127.0.0.1", port)
-    with pytest.raises(StudyError, match="choose another --host"):
-        open_port("nowhere.invalid", 0)
 
 
 def test_chinese_pages_and_the_exact_question(tmp_path: Path) -> None:

@@ -11,9 +11,7 @@ from nicegan.methods.cut.domain import CUTDomain
 from nicegan.methods.cut.networks import Encoder, Generator
 from nicegan.methods.cut.phases import DiscriminatorPhase, GeneratorPhase, Losses
 from nicegan.nn import init
-from nicegan.shapes import DomainName
-
-NAMES: tuple[DomainName, ...] = ("A", "B")
+from nicegan.shapes import DOMAIN_NAMES, DomainName
 
 
 def build_method(config: CUT) -> Method:
@@ -38,6 +36,6 @@ def build_translation_model(config: CUTNetwork) -> HalvesModel:
     """Return the networks of a trained model, with random weights."""
     paths: dict[DomainName, TranslationPath] = {
         name: TranslationPath(Encoder(config.base_channels), Generator(config.base_channels, config.blocks))
-        for name in NAMES
+        for name in DOMAIN_NAMES
     }
     return HalvesModel(paths)

@@ -13,9 +13,7 @@ from nicegan.methods.cyclegan.networks import Discriminator, Encoder, Generator
 from nicegan.methods.cyclegan.phases import DiscriminatorPhase, GeneratorPhase, LossWeights
 from nicegan.methods.cyclegan.pool import ImagePool
 from nicegan.nn import init
-from nicegan.shapes import DomainName
-
-NAMES: tuple[DomainName, ...] = ("A", "B")
+from nicegan.shapes import DOMAIN_NAMES, DomainName
 
 
 class CycleGANDomain(Domain):
@@ -73,6 +71,6 @@ def build_translation_model(config: CycleGANNetwork) -> HalvesModel:
     """Return the networks of a trained model, with random weights."""
     paths: dict[DomainName, TranslationPath] = {
         name: TranslationPath(Encoder(config.base_channels), Generator(config.base_channels, config.blocks))
-        for name in NAMES
+        for name in DOMAIN_NAMES
     }
     return HalvesModel(paths)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 import tyro
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from nicegan.config import FOR_CPUS, Frozen, MethodConfig, OptimizerConfig, Recipe, Size, SizeRule, next_multiple
+from nicegan.config import (
+    FOR_CPUS,
+    Frozen,
+    MethodConfig,
+    OptimizerConfig,
+    Recipe,
+    Size,
+    SizeRule,
+    next_multiple,
+    smallest_for_scales,
+)
 
 if TYPE_CHECKING:
     from nicegan.methods.base import Method, TranslationModel
@@ -81,7 +91,7 @@ class DRIT(MethodConfig):
 
     def training_sizes(self) -> SizeRule:
         network = self.network
-        of_images = smallest_side(network.discriminator_layers, network.discriminator_scales)
+        of_images = smallest_for_scales(network.discriminator_layers, network.discriminator_scales)
         smallest, *others = (
             next_multiple(max(of_images, smallest_content(layers), SMALLEST_STYLE_SIDE), 1 << NUM_DOWNS)
             for layers in range(network.content_layers, -1, -1)
@@ -147,11 +157,6 @@ class DRIT(MethodConfig):
         from nicegan.methods.drit.published import read_published
 
         return read_published(path)
-
-
-def smallest_side(num_layers: int, num_scales: int) -> int:
-    """Return the smallest side of an image that leaves each scale of its discriminator a logit."""
-    return ((1 << num_layers) - 1) * (1 << (num_scales - 1)) + 1
 
 
 def smallest_content(num_layers: int) -> int:

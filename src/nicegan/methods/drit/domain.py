@@ -10,9 +10,8 @@ from nicegan.methods.drit.discriminators import DiscriminatorPair
 from nicegan.methods.drit.encoders import ContentEncoder, GaussianStyleEncoder, PointStyleEncoder
 from nicegan.methods.drit.generators import ConcatGenerator, MixingGenerator
 from nicegan.nn.resnet import ResidualBlock
-from nicegan.shapes import DomainName
+from nicegan.shapes import DOMAIN_NAMES, DomainName
 
-NAMES: tuple[DomainName, ...] = ("A", "B")
 StyleEncoders = PointStyleEncoder | GaussianStyleEncoder
 Generators = MixingGenerator | ConcatGenerator
 
@@ -57,7 +56,7 @@ def build_paths(config: DRITNetwork) -> dict[DomainName, DRITPath]:
                 PointStyleEncoder(config.base_channels, style_features),
                 MixingGenerator(config.base_channels, config.blocks, style_features),
             )
-            for name in NAMES
+            for name in DOMAIN_NAMES
         }
     first_of_generators = ResidualBlock(width)
     return {
@@ -66,5 +65,5 @@ def build_paths(config: DRITNetwork) -> dict[DomainName, DRITPath]:
             GaussianStyleEncoder(config.base_channels, style_features),
             ConcatGenerator(config.base_channels, num_own, style_features, first_of_generators),
         )
-        for name in NAMES
+        for name in DOMAIN_NAMES
     }

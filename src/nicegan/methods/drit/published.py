@@ -14,7 +14,7 @@ from torch import Tensor
 from nicegan.config import first_mistake
 from nicegan.errors import CheckpointError
 from nicegan.methods.drit.config import DRIT, DRITNetwork
-from nicegan.methods.published import Published, fitted, num_outputs, plain_tensors, read_checkpoint
+from nicegan.methods.published import Published, fitted_networks, num_outputs, of_scales, plain_tensors, read_checkpoint
 
 ASSUMED_SIZE = (216, 216)  # the file does not tell
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # of norms, stored unused by old versions
@@ -88,12 +88,7 @@ def read_published(path: Path) -> Published | None:
     with torch.device("meta"):
         method = config.build(ASSUMED_SIZE)
     networks = [network for part in parts for network in NETWORKS[part]]
-    state: dict[str, Tensor] = {}
-    for network in networks:
-        own = {name.removeprefix(f"{network}."): found[name] for name in found if name.startswith(f"{network}.")}
-        fit = fitted(f"{path}: {network}", own, method.get_submodule(network))
-        state |= {f"{network}.{name}": tensor for name, tensor in fit.items()}
-    return Published(config, ASSUMED_SIZE, state)
+    return Published(config, ASSUMED_SIZE, fitted_networks(path, found, method, networks))
 
 
 def infer_config(path: Path, found: dict[str, Tensor]) -> DRIT:
@@ -114,10 +109,7 @@ def infer_config(path: Path, found: dict[str, Tensor]) -> DRIT:
     given["base_channels"] = width("A.encoder.layers.0.weight")
     given["style_features"] = width(f"A.style_encoder.{'exit' if is_mixed else 'mean'}.weight")
     if any(name.startswith("content_discriminator.") for name in found):  # then all are there
-        scales = r"A\.discriminator\.encoded\.scales\."
-        given["discriminator_channels"] = width("A.discriminator.encoded.scales.0.0.weight")
-        given["discriminator_scales"] = count(scales + r"\d+\.0\.weight")
-        given["discriminator_layers"] = count(scales + r"0\.\d+\.weight") - 1
+        given |= of_scales(path, found, "A.discriminator.encoded.scales", "DRIT")
         given["content_layers"] = count(r"content_discriminator\.layers\.\d+\.weight") - 1
     try:
         return DRIT(network=DRITNetwork(**given))

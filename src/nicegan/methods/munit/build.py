@@ -12,9 +12,7 @@ from nicegan.methods.munit.phases import DiscriminatorPhase, GeneratorPhase, Los
 from nicegan.nn import init
 from nicegan.nn.content_encoder import ContentEncoder
 from nicegan.nn.style_encoder import StyleEncoder
-from nicegan.shapes import DomainName
-
-NAMES: tuple[DomainName, ...] = ("A", "B")
+from nicegan.shapes import DOMAIN_NAMES, DomainName
 
 
 def build_method(config: MUNIT) -> Method:
@@ -47,4 +45,4 @@ def build_translation_model(config: MUNITNetwork) -> StyledModel:
             build_generator(config),
         )
 
-    return StyledModel({name: path() for name in NAMES}, config.style_features)
+    return StyledModel({name: path() for name in DOMAIN_NAMES}, config.style_features)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 import tyro
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from nicegan.config import FOR_CPUS, Frozen, MethodConfig, OptimizerConfig, Recipe, Size, SizeRule
+from nicegan.config import FOR_CPUS, Frozen, MethodConfig, OptimizerConfig, Recipe, Size, SizeRule, smallest_for_scales
 
 if TYPE_CHECKING:
     from nicegan.methods.base import Method, TranslationModel
@@ -69,8 +69,7 @@ class MUNIT(MethodConfig):
     optimizer: MUNITOptimizer = MUNITOptimizer()  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def training_sizes(self) -> SizeRule:
-        layers, scales = self.network.discriminator_layers, self.network.discriminator_scales
-        smallest = ((1 << layers) - 1) * (1 << (scales - 1)) + 1  # leaves every scale a logit
+        smallest = smallest_for_scales(self.network.discriminator_layers, self.network.discriminator_scales)
         way_out = "use larger images or fewer network.discriminator_scales"
         return SizeRule(1 << NUM_DOWNS, max(smallest, SMALLEST_STYLE_SIDE), way_out=way_out)
 

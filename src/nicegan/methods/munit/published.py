@@ -12,7 +12,7 @@ from torch import Tensor
 from nicegan.config import first_mistake
 from nicegan.errors import CheckpointError
 from nicegan.methods.munit.config import MUNIT, MUNITNetwork
-from nicegan.methods.published import Published, fitted_networks, num_outputs, read_gen_and_dis
+from nicegan.methods.published import Published, fitted_networks, num_outputs, of_scales, read_gen_and_dis
 
 ASSUMED_SIZE = (256, 256)  # the files do not tell
 MLP_LAYERS = ("first", "second", "exit")
@@ -43,8 +43,6 @@ def infer_config(path: Path, found: dict[str, Tensor]) -> MUNIT:
         CheckpointError: the tensors are not those of a MUNIT.
     """
     blocks = {match[1] for name in found if (match := re.match(r"A\.encoder\.layers\.(\d+)\.conv1\.", name))}
-    scales = {match[1] for name in found if (match := re.match(r"A\.discriminator\.scales\.(\d+)\.", name))}
-    layers = {match[1] for name in found if (match := re.match(r"A\.discriminator\.scales\.0\.(\d+)\.weight", name))}
 
     def width(name: str) -> int:
         return num_outputs(path, found, name, "MUNIT")
@@ -52,9 +50,8 @@ def infer_config(path: Path, found: dict[str, Tensor]) -> MUNIT:
     given = {"blocks": len(blocks), "base_channels": width("A.encoder.layers.0.weight")}
     given["mlp_features"] = width("A.generator.mlp.first.weight")
     given["style_features"] = width("A.style_encoder.exit.weight")
-    if scales:
-        given["discriminator_channels"] = width("A.discriminator.scales.0.0.weight")
-        given |= {"discriminator_layers": len(layers) - 1, "discriminator_scales": len(scales)}
+    if any(name.startswith("A.discriminator.") for name in found):
+        given |= of_scales(path, found, "A.discriminator.scales", "MUNIT")
     try:
         return MUNIT(network=MUNITNetwork(**given))
     except ValidationError as problem:

@@ -18,8 +18,6 @@ from nicegan.methods.nicegan.domain import AnyDomain
 from nicegan.nn import spectral
 from nicegan.shapes import Batch, Image, Terms
 
-CHANCE_LOSS = 0.5  # of a least-squares head that says 1/2 to everything: (1 - 1/2)^2 + (1/2)^2
-
 
 class LossWeights(NamedTuple):
     """The weight of each kind of term; `adversarial` weighs the terms of both phases."""
@@ -50,12 +48,8 @@ class DiscriminatorPhase(Phase):
         """Return one direction: sum over k of mean (D_k(b) - 1)^2 + mean D_k(G_B(E_A(a)))^2."""
         with torch.no_grad():
             fake = target.generator(source.encoder(image))
-        terms = {}
-        for head, logits in target.discriminator(torch.cat([real, fake])).items():
-            of_real, of_fake = logits.chunk(2)
-            loss = lsgan.toward_real(of_real) + lsgan.toward_fake(of_fake)
-            terms[f"{target.name}/{head}"] = self.weights.adversarial * loss
-        return terms
+        losses = lsgan.separate(target.discriminator(torch.cat([real, fake])))
+        return {f"{target.name}/{head}": self.weights.adversarial * loss for head, loss in losses.items()}
 
     def after_update(self) -> None:
         """The weights have moved: one power iteration of every spectral norm."""
@@ -64,7 +58,7 @@ class DiscriminatorPhase(Phase):
 
     def chance_losses(self) -> dict[str, float]:
         """Return each head's loss when it says 1/2 to everything."""
-        loss = self.weights.adversarial * CHANCE_LOSS
+        loss = self.weights.adversarial * lsgan.CHANCE_LOSS
         return {f"{domain.name}/{head}": loss for domain in self.domains for head in domain.discriminator.head_names}
 
 

@@ -11,9 +11,7 @@ from nicegan.methods.ugatit.domain import UGATITDomain, build_generator
 from nicegan.methods.ugatit.networks import Encoder
 from nicegan.methods.ugatit.phases import DiscriminatorPhase, GeneratorPhase, LossWeights
 from nicegan.nn.heat import enlarged
-from nicegan.shapes import DomainName, Heat, Image
-
-NAMES: tuple[DomainName, ...] = ("A", "B")
+from nicegan.shapes import DOMAIN_NAMES, DomainName, Heat, Image
 
 
 class UGATITModel(HalvesModel):
@@ -41,6 +39,6 @@ def build_translation_model(config: UGATITNetwork, size: Size) -> UGATITModel:
     """Return the networks of a trained model, with random weights."""
     paths: dict[DomainName, TranslationPath] = {
         name: TranslationPath(Encoder(config.base_channels, config.blocks), build_generator(config, size))
-        for name in NAMES
+        for name in DOMAIN_NAMES
     }
     return UGATITModel(paths)

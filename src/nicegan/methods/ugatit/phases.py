@@ -16,8 +16,6 @@ from nicegan.nn import spectral
 from nicegan.nn.lin import clip_shares
 from nicegan.shapes import Batch, Image, Terms
 
-CHANCE_LOSS = 0.5  # (1/2)^2 for real images and again for fakes
-
 
 class LossWeights(NamedTuple):
     """The weight of each kind of term; `adversarial` weighs the terms of both phases."""
@@ -46,12 +44,8 @@ class DiscriminatorPhase(Phase):
 
     def separate(self, domain: UGATITDomain, real: Image, fake: Image) -> Terms:
         """Return one domain: mean (D(real) - 1)^2 + mean D(fake)^2 of each head."""
-        terms = {}
-        for head, logits in domain.discriminator(torch.cat([real, fake])).items():
-            of_real, of_fake = logits.chunk(2)
-            loss = lsgan.toward_real(of_real) + lsgan.toward_fake(of_fake)
-            terms[f"{domain.name}/{head}"] = self.weights.adversarial * loss
-        return terms
+        losses = lsgan.separate(domain.discriminator(torch.cat([real, fake])))
+        return {f"{domain.name}/{head}": self.weights.adversarial * loss for head, loss in losses.items()}
 
     def after_update(self) -> None:
         """The weights have moved: one power iteration of every spectral norm."""
@@ -60,7 +54,7 @@ class DiscriminatorPhase(Phase):
 
     def chance_losses(self) -> dict[str, float]:
         """Return each head's loss when it says 1/2 to everything."""
-        loss = self.weights.adversarial * CHANCE_LOSS
+        loss = self.weights.adversarial * lsgan.CHANCE_LOSS
         return {f"{domain.name}/{head}": loss for domain in self.domains for head in domain.discriminator.head_names}
 
 

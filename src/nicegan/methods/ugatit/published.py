@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nicegan.config import MAX_SIDE, Size, first_mistake
 from nicegan.errors import CheckpointError
-from nicegan.methods.published import Published, fitted, plain_tensors, read_checkpoint
+from nicegan.methods.published import Published, fitted_networks, plain_tensors, read_checkpoint
 from nicegan.methods.ugatit.config import NUM_DOWNS, UGATIT, UGATITNetwork
 
 GENERATORS = {f"gen{source}2{target}": (source, target) for source, target in ("AB", "BA")}  # genAtoB, genBtoA
@@ -69,12 +69,8 @@ def read_published(path: Path) -> Published | None:
     with torch.device("meta"):  # so that a damaged checkpoint costs neither time nor memory
         method = config.build(size)
     found = {renamed(part, name): tensor for part in parts for name, tensor in parts[part].items()}
-    state: dict[str, Tensor] = {}
-    for network in dict.fromkeys(network_of(name) for name in found):
-        own = {name.removeprefix(f"{network}."): found[name] for name in found if network_of(name) == network}
-        fit = fitted(f"{path}: {network}", own, method.get_submodule(network))
-        state |= {f"{network}.{name}": tensor for name, tensor in fit.items()}
-    return Published(config, size, state)
+    networks = dict.fromkeys(network_of(name) for name in found)
+    return Published(config, size, fitted_networks(path, found, method, networks))
 
 
 def network_of(name: str) -> str:

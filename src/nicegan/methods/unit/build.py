@@ -12,9 +12,7 @@ from nicegan.methods.unit.phases import DiscriminatorPhase, GeneratorPhase, Loss
 from nicegan.nn import init
 from nicegan.nn.content_encoder import ContentEncoder
 from nicegan.nn.multi_scale import MultiScaleDiscriminator
-from nicegan.shapes import DomainName
-
-NAMES: tuple[DomainName, ...] = ("A", "B")
+from nicegan.shapes import DOMAIN_NAMES, DomainName
 
 
 class UNITDomain(Domain):
@@ -57,4 +55,4 @@ def build_translation_model(config: UNITNetwork) -> PairedModel:
             ContentEncoder(config.base_channels, config.blocks), Generator(config.base_channels, config.blocks)
         )
 
-    return PairedModel({name: path() for name in NAMES})
+    return PairedModel({name: path() for name in DOMAIN_NAMES})

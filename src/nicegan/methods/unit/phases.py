@@ -13,8 +13,6 @@ from nicegan.methods.base import Domain, Fakes, Noise, Phase, both_ways, frozen
 from nicegan.methods.unit.config import NUM_DOWNS
 from nicegan.shapes import Batch, Image, Latent, Scalar, Terms
 
-CHANCE_LOSS = 0.5  # (1/2)^2 for real images and again for fakes
-
 
 class LossWeights(NamedTuple):
     """The weight of each kind of term; `adversarial` weighs the terms of both phases."""
@@ -69,16 +67,12 @@ class DiscriminatorPhase(UNITPhase):
 
     def separate(self, domain: Domain, real: Image, fake: Image) -> Terms:
         """Return one domain: mean (D(real) - 1)^2 + mean D(fake)^2 of each scale."""
-        terms = {}
-        for head, logits in domain.discriminator(torch.cat([real, fake])).items():
-            of_real, of_fake = logits.chunk(2)
-            loss = lsgan.toward_real(of_real) + lsgan.toward_fake(of_fake)
-            terms[f"{domain.name}/{head}"] = self.weights.adversarial * loss
-        return terms
+        losses = lsgan.separate(domain.discriminator(torch.cat([real, fake])))
+        return {f"{domain.name}/{head}": self.weights.adversarial * loss for head, loss in losses.items()}
 
     def chance_losses(self) -> dict[str, float]:
         """Return each scale's loss when it says 1/2 to everything."""
-        loss = self.weights.adversarial * CHANCE_LOSS
+        loss = self.weights.adversarial * lsgan.CHANCE_LOSS
         return {f"{domain.name}/{head}": loss for domain in self.domains for head in domain.discriminator.head_names}
 
 

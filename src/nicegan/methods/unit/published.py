@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nicegan.config import first_mistake
 from nicegan.errors import CheckpointError
-from nicegan.methods.published import Published, fitted_networks, num_outputs, read_gen_and_dis
+from nicegan.methods.published import Published, fitted_networks, num_outputs, of_scales, read_gen_and_dis
 from nicegan.methods.unit.config import UNIT, UNITNetwork
 
 ASSUMED_SIZE = (256, 256)  # the files do not tell
@@ -42,16 +42,11 @@ def infer_config(path: Path, found: dict[str, Tensor]) -> UNIT:
         CheckpointError: the tensors are not those of a UNIT.
     """
     blocks = {match[1] for name in found if (match := re.match(r"A\.encoder\.layers\.(\d+)\.conv1\.", name))}
-    scales = {match[1] for name in found if (match := re.match(r"A\.discriminator\.scales\.(\d+)\.", name))}
-    layers = {match[1] for name in found if (match := re.match(r"A\.discriminator\.scales\.0\.(\d+)\.weight", name))}
-    given: dict[str, int] = {}
-    if scales:
-        width = num_outputs(path, found, "A.discriminator.scales.0.0.weight", "UNIT")
-        given = {"discriminator_channels": width, "discriminator_layers": len(layers) - 1}
-        given |= {"discriminator_scales": len(scales)}
-    base = num_outputs(path, found, "A.encoder.layers.0.weight", "UNIT")
+    given = {"blocks": len(blocks), "base_channels": num_outputs(path, found, "A.encoder.layers.0.weight", "UNIT")}
+    if any(name.startswith("A.discriminator.") for name in found):
+        given |= of_scales(path, found, "A.discriminator.scales", "UNIT")
     try:
-        return UNIT(network=UNITNetwork(base_channels=base, blocks=len(blocks), **given))
+        return UNIT(network=UNITNetwork(**given))
     except ValidationError as problem:
         raise CheckpointError(f"{path} describes networks that cannot be ({first_mistake(problem)})") from None
 
