@@ -14,7 +14,7 @@ from nicegan.study.raters import reasons_to_leave_out
 from nicegan.study.sources import pair_folders
 from nicegan.study.store import Rater, Vote
 from nicegan.study.tally import RaterRecord
-from nicegan.study.trials import CANNOT_TELL, SAYS_FAKE, SAYS_REAL, Trial, num_places, trials_of
+from nicegan.study.trials import CANNOT_TELL, SAYS_FAKE, SAYS_REAL, Trial, num_assignments, trials_of
 
 METHODS = ("alpha", "beta", "gamma", "delta")
 
@@ -82,38 +82,38 @@ class Crowd(NamedTuple):
         """The shares that endless raters and images would give, of choices of one among all."""
         random = np.random.default_rng(1)
         spread = np.hypot(self.rater_spread, self.image_spread)
-        drawn = np.array(self.utilities) + spread * random.standard_normal((count, len(self.utilities)))
-        return softmax(drawn, axis=1).mean(0)
+        utilities = np.array(self.utilities) + spread * random.standard_normal((count, len(self.utilities)))
+        return softmax(utilities, axis=1).mean(0)
 
     def records(self, definition: StudyDefinition, seed: int) -> list[RaterRecord]:
-        """Every place of a study answered; the careless and the left ones are first."""
+        """Every assignment of a study answered; the careless and the left ones are first."""
         random = np.random.default_rng(seed)
         size = len(definition.methods)
         of_images = np.array(self.utilities) + self.image_spread * random.standard_normal(
             (len(definition.subjects), size)
         )
         records = []
-        for place in range(num_places(definition)):
-            rater = Rater(place + 1, f"{place:032x}", place, 0)
-            trials = trials_of(definition, place, rater.number)
+        for assignment in range(num_assignments(definition)):
+            rater = Rater(assignment + 1, f"{assignment:032x}", assignment, 0)
+            trials = trials_of(definition, assignment, rater.number)
             own = of_images + self.rater_spread * random.standard_normal((1, size))
             votes = []
             for number, trial in enumerate(trials):
-                answer = self._answer(definition, trial, own, place, random)
+                answer = self._answer(definition, trial, own, assignment, random)
                 shown = "\t".join(picture.label for picture in trial.pictures)
                 milliseconds = int(random.uniform(1500, 4000))
                 chosen, subject = trial.chosen(answer), trial.question.subject
-                identity = f"{place}-{number}"
+                identity = f"{assignment}-{number}"
                 votes.append(Vote(identity, rater.number, number, subject, answer, chosen, shown, milliseconds, 0))
             records.append(RaterRecord(rater, trials, votes, reasons_to_leave_out(definition, trials, votes)))
         return records
 
     def _answer(
-        self, definition: StudyDefinition, trial: Trial, own: np.ndarray, place: int, random: np.random.Generator
+        self, definition: StudyDefinition, trial: Trial, own: np.ndarray, assignment: int, random: np.random.Generator
     ) -> str:
-        if place < self.num_careless:
+        if assignment < self.num_careless:
             return str(random.choice(trial.answers))
-        if place < self.num_careless + self.num_left:
+        if assignment < self.num_careless + self.num_left:
             return trial.answers[0]
         if trial.role == "obvious":
             return next(answer for answer in trial.answers if trial.is_right(answer))

@@ -122,7 +122,7 @@ def check_every_vote(study: OpenStudy, raters: list[PatientRater], votes_per_ima
     store = VoteStore(study)
     records = {record.rater.key: record for record in read_records(study, store)}
     assert len(records) == len(raters) == NUM_RATERS
-    assert sorted(record.rater.place for record in records.values()) == list(range(NUM_RATERS))
+    assert sorted(record.rater.assignment for record in records.values()) == list(range(NUM_RATERS))
     answered = Counter()
     for rater in raters:
         record = records[rater.key]

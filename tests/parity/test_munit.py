@@ -62,13 +62,13 @@ def test_outputs(golden: Golden) -> None:
     method, batch = method_of(golden, torch.float32), golden.images(torch.float32)
     model = method.translation_model()
     assert isinstance(model, StyledModel)
-    drawn = {name: golden.expected[f"style/s_{name.lower()}"].flatten(1) for name in "AB"}
+    styles_of = {name: golden.expected[f"style/s_{name.lower()}"].flatten(1) for name in "AB"}
     with torch.no_grad():
         contents = {"A": model.encode(batch.a, "A"), "B": model.encode(batch.b, "B")}
         styles = {"A": model.encode_style(batch.a, "A"), "B": model.encode_style(batch.b, "B")}
         fakes = {
-            "A2B": model.decode(contents["A"], "B", drawn["B"]),
-            "B2A": model.decode(contents["B"], "A", drawn["A"]),
+            "A2B": model.decode(contents["A"], "B", styles_of["B"]),
+            "B2A": model.decode(contents["B"], "A", styles_of["A"]),
         }
         ours: dict[str, Tensor] = {
             **fakes,

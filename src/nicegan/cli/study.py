@@ -113,7 +113,7 @@ class PlanArguments(Frozen):
     """
 
     shares: tuple[float, float]
-    """The share that a method has, and the one that it is to be told from, as fractions."""
+    """The share that a method has, and the one that it is compared with, as fractions."""
     raters: tuple[PositiveInt, ...] = (5, 10, 20, 40, 80)
     """Numbers of raters to try."""
     images: tuple[PositiveInt, ...] = (10, 20, 40, 80)

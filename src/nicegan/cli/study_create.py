@@ -12,7 +12,7 @@ from nicegan.errors import ConfigError
 from nicegan.study.create import Plan, create_study
 from nicegan.study.definition import OpenStudy, StudyDefinition
 from nicegan.study.sources import Sources, of_comparison, pair_folders, parse_methods
-from nicegan.study.trials import all_questions, num_places, trials_of
+from nicegan.study.trials import all_questions, num_assignments, trials_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,7 +59,7 @@ def in_words(study: OpenStudy) -> list[str]:
     lines = [
         f"{study.folder}: {num_questions} questions about {len(definition.subjects)} images and "
         f"{len(definition.methods)} methods ({', '.join(definition.methods)})",
-        f"each answered {definition.votes_per_image} times: {num_places(definition)} raters with "
+        f"each answered {definition.votes_per_image} times: {num_assignments(definition)} raters with "
         f"{len(trials_of(definition, 0, 0))} trials each",
         *notes(definition),
         f"next: nicegan study serve {study.folder}",

@@ -1,1 +1,1 @@
-"""A preference study: people judge the outputs of several methods in a browser, and a report says how sure it is."""
+"""A preference study: people rate the outputs of several methods in a browser, and a report says how sure it is."""

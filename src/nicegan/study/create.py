@@ -201,7 +201,7 @@ def _refuse_images(broken: dict[str, str], other_sizes: dict[str, str]) -> None:
     if other_sizes:
         shown = dict(list(other_sizes.items())[:5])
         raise DataError(
-            "images that are judged against each other differ in size, which would tell the method: bring all to one "
+            "images that are compared with each other differ in size, which would tell the method: bring all to one "
             f"size, --size 256 for instance\n{listing(shown)}"
         )
 

@@ -91,7 +91,7 @@ class StudyDefinition(Frozen):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Return what is judged: the methods, and real images where those are shown among them."""
+        """Return what is rated: the methods, and real images where those are shown among them."""
         return (*self.methods, REAL) if self.real_images else self.methods
 
 

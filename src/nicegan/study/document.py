@@ -150,7 +150,7 @@ def as_json(results: Results) -> dict[str, Any]:
         "study": definition.model_dump(mode="json", exclude={"subjects", "real_images", "obvious_trials"}),
         "definition_sha256": results.study.digest,
         "num_images": len(definition.subjects),
-        "num_raters_wanted": results.num_places,
+        "num_raters_wanted": results.num_assignments,
         "is_complete": results.is_complete,
         "votes_per_question": dict(zip(("fewest", "median", "most"), results.votes_per_question, strict=True)),
         "counted": _group(results.counted),
@@ -202,7 +202,7 @@ def votes_csv(results: Results) -> str:
     """Return every vote, in the order of raters and trials."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    head = "rater place trial role image shown answer chosen seconds voted_at left_out"
+    head = "rater assignment trial role image shown answer chosen seconds voted_at left_out"
     writer.writerow(head.split())
     for record in results.records:
         for vote in record.votes:
@@ -213,7 +213,7 @@ def votes_csv(results: Results) -> str:
             moment = datetime.fromtimestamp(vote.voted_at, UTC).isoformat(timespec="seconds")
             shown = " | ".join(picture.label for picture in trial.pictures)
             answer = int(vote.answer) + 1 if vote.answer.isdecimal() else vote.answer
-            row = [record.rater.number, record.rater.place + 1, vote.trial + 1, trial.role, image, shown, answer]
+            row = [record.rater.number, record.rater.assignment + 1, vote.trial + 1, trial.role, image, shown, answer]
             seconds = "" if vote.milliseconds is None else vote.milliseconds / 1000
             writer.writerow([*row, vote.chosen, seconds, moment, int(bool(record.left_out))])
     return text.getvalue()

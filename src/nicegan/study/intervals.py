@@ -59,15 +59,15 @@ def resample_sums(tables: Array, seed: int, count: int = NUM_RESAMPLES) -> Resam
     """Return sums of tables over resampled raters, images and votes, each (resamples, tables).
 
     Args:
-        tables: (tables, raters, images); a table's cell is zero where a rater did not judge an image.
+        tables: (tables, raters, images); a table's cell is zero where a rater did not rate an image.
         seed: of the resampling.
         count: how many resamples.
     """
     random = np.random.default_rng(seed)
     if not tables.any():
         return Resamples(*(np.zeros((count, len(tables))) for _ in range(3)))
-    judged = np.flatnonzero(np.abs(tables).sum(0).ravel())
-    parts = (tables.sum(2), tables.sum(1), tables.reshape(len(tables), -1)[:, judged])
+    rated = np.flatnonzero(np.abs(tables).sum(0).ravel())
+    parts = (tables.sum(2), tables.sum(1), tables.reshape(len(tables), -1)[:, rated])
     return Resamples(*(_weights(random, part.shape[1], count) @ part.T for part in parts))
 
 

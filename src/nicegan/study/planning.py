@@ -82,7 +82,7 @@ def simulate(  # noqa: PLR0913
     """Return how often studies of each size find that the first share is not the second.
 
     Args:
-        shares: the true share of votes, and the one it is to be told from.
+        shares: the true share of votes, and the one it is compared with.
         raters: numbers of raters.
         images: numbers of images.
         trials: images that a rater judges, at most; None for all.
@@ -117,10 +117,10 @@ class _Crowd:
         self.centre = centre_of(share, math.hypot(rater_spread, image_spread))
 
     def study(self, num_raters: int, num_images: int, trials: int | None) -> tuple[Array, Array]:
-        """Return which images raters chose the method on, and which they judged, (raters, images) each."""
+        """Return which images raters chose the method on, and which they saw, (raters, images) each."""
         of_raters = self.rater_spread * self.random.standard_normal((num_raters, 1))
         of_images = self.image_spread * self.random.standard_normal((1, num_images))
-        shown = _judged(self.random, num_raters, num_images, trials)
+        shown = _seen_by(self.random, num_raters, num_images, trials)
         chosen = self.random.random(shown.shape) < expit(self.centre + of_raters + of_images)
         return shown * chosen, shown
 
@@ -133,7 +133,7 @@ def centre_of(share: float, spread: float) -> float:
     return float(found.root)
 
 
-def _judged(random: np.random.Generator, num_raters: int, num_images: int, trials: int | None) -> Array:
+def _seen_by(random: np.random.Generator, num_raters: int, num_images: int, trials: int | None) -> Array:
     """Return which images each rater judges, (raters, images): balanced, from a random first image on."""
     if trials is None or trials >= num_images:
         return np.ones((num_raters, num_images))

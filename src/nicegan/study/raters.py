@@ -1,4 +1,4 @@
-"""Which raters are left out by the rule of the study, and which place a new rater takes."""
+"""Which raters are left out by the rule of the study, and which assignment a new rater takes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from scipy.special import bdtrc
 
 from nicegan.study.definition import StudyDefinition
 from nicegan.study.store import Rater, Vote
-from nicegan.study.trials import Trial, num_places
+from nicegan.study.trials import Trial, num_assignments
 
-IDLE_SECONDS = 1800  # without a vote, after which somebody else may take a rater's place
+IDLE_SECONDS = 1800  # without a vote, after which somebody else may take over a rater's assignment
 
 
 class Repeats(NamedTuple):
@@ -81,8 +81,8 @@ def _habit(trials: Sequence[Trial], votes: Sequence[Vote]) -> Habit | None:
     return Habit(position, times, len(positions), min(1.0, tail * num_positions))
 
 
-class PlaceTable:
-    """Which places are taken, done or free; a place is done when a rater finished it whom the rule does not leave out.
+class AssignmentTable:
+    """Which assignments are taken, done or free; done are those that a rater finished whom the rule does not leave out.
 
     Args:
         definition: of the study.
@@ -90,12 +90,12 @@ class PlaceTable:
     """
 
     def __init__(self, definition: StudyDefinition, num_trials: int) -> None:
-        self.num_places, self.num_trials = num_places(definition), num_trials
+        self.num_assignments, self.num_trials = num_assignments(definition), num_trials
 
     def free(
         self, raters: Sequence[Rater], progress: Mapping[int, tuple[int, int]], left_out: set[int], now: float
     ) -> int | None:
-        """Return the first place for a new rater; None if there is none now.
+        """Return the first assignment for a new rater; None if there is none now.
 
         Args:
             raters: all who joined.
@@ -104,11 +104,11 @@ class PlaceTable:
             now: seconds since 1970.
         """
         active, done = self._occupied(raters, progress, left_out, now)
-        return next((place for place in range(self.num_places) if place not in active | done), None)
+        return next((assignment for assignment in range(self.num_assignments) if assignment not in active | done), None)
 
     def is_complete(self, raters: Sequence[Rater], progress: Mapping[int, tuple[int, int]], left_out: set[int]) -> bool:
-        """Return whether every place is done."""
-        return len(self._occupied(raters, progress, left_out, 0)[1]) == self.num_places
+        """Return whether every assignment is done."""
+        return len(self._occupied(raters, progress, left_out, 0)[1]) == self.num_assignments
 
     def _occupied(
         self, raters: Sequence[Rater], progress: Mapping[int, tuple[int, int]], left_out: set[int], now: float
@@ -117,7 +117,7 @@ class PlaceTable:
         for rater in raters:
             votes, last = progress[rater.number]
             if votes >= self.num_trials:
-                done |= {rater.place} - ({rater.place} if rater.number in left_out else set())
+                done |= {rater.assignment} - ({rater.assignment} if rater.number in left_out else set())
             elif now - last < IDLE_SECONDS:
-                active.add(rater.place)
+                active.add(rater.assignment)
         return active, done

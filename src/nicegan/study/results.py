@@ -25,7 +25,7 @@ from nicegan.study.intervals import (
 from nicegan.study.models import Strength, bradley_terry, pair_table, top_one_strengths
 from nicegan.study.significance import significance
 from nicegan.study.tally import RaterRecord, Scores, add_up
-from nicegan.study.trials import all_questions, num_places
+from nicegan.study.trials import all_questions, num_assignments
 
 
 class LabelRow(NamedTuple):
@@ -105,9 +105,9 @@ class Results(NamedTuple):
         return self.votes_per_question[0] >= self.definition.votes_per_image
 
     @property
-    def num_places(self) -> int:
+    def num_assignments(self) -> int:
         """Return how many raters the study needs."""
-        return num_places(self.definition)
+        return num_assignments(self.definition)
 
 
 def compute_results(study: OpenStudy, records: list[RaterRecord]) -> Results:

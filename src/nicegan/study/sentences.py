@@ -53,7 +53,7 @@ def what_was_asked(results: Results) -> list[str]:
         f'Question: "{definition.question}"',
         f"Task: {kind}, {BESIDE[definition.show]}{seconds}. Methods: {', '.join(definition.methods)}.",
         f"{len(all_questions(definition))} questions about {len(definition.subjects)} source images; wanted are "
-        f"{definition.votes_per_image} votes for each, by {times_word(results.num_places, 'rater')}.",
+        f"{definition.votes_per_image} votes for each, by {times_word(results.num_assignments, 'rater')}.",
         f"Votes that count: {results.counted.num_votes}, by {times_word(results.counted.num_raters, 'rater')}; "
         f"for each question {_range(results)} ({state}).",
     ]

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from nicegan.study.session import NoPlace, NotAVote, Now, Session
+from nicegan.study.session import NoAssignment, NotAVote, Now, Session
 from nicegan.study.store import CannotKeepError, Rater, VoteConflict
 from nicegan.study.words import WORDS
 
@@ -99,7 +99,7 @@ class Pages:
             rater = await run_in_threadpool(self.session.join, fields.get("key", ""))
         except NotAVote:
             return self.message("bad_vote", 400)
-        except NoPlace as full:
+        except NoAssignment as full:
             return self.message("complete" if full.complete else "later", 200 if full.complete else 503)
         return RedirectResponse(f"/r/{rater.key}", 303)
 

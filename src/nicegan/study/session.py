@@ -8,7 +8,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from nicegan.study.definition import OpenStudy
-from nicegan.study.raters import PlaceTable, reasons_to_leave_out
+from nicegan.study.raters import AssignmentTable, reasons_to_leave_out
 from nicegan.study.store import Rater, Vote, VoteStore
 from nicegan.study.trials import Trial, trials_of
 
@@ -21,7 +21,7 @@ class NotAVote(Exception):  # noqa: N818
     """What was sent is no answer to a trial of this rater."""
 
 
-class NoPlace(Exception):  # noqa: N818
+class NoAssignment(Exception):  # noqa: N818
     """Nobody can join now; `complete` says whether that is for ever."""
 
     def __init__(self, *, complete: bool) -> None:
@@ -52,20 +52,20 @@ class Session:
         self._left_out: dict[int, bool] = {}  # of raters who have finished
         self._joining = Lock()
         self.num_trials = len(trials_of(study.definition, 0, 0))
-        self._places = PlaceTable(study.definition, self.num_trials)
+        self._assignments = AssignmentTable(study.definition, self.num_trials)
 
     def trials(self, rater: Rater) -> list[Trial]:
         """Return all trials of a rater."""
         if rater.number not in self._trials:
-            self._trials[rater.number] = trials_of(self.study.definition, rater.place, rater.number)
+            self._trials[rater.number] = trials_of(self.study.definition, rater.assignment, rater.number)
         return self._trials[rater.number]
 
     def join(self, key: str) -> Rater:
-        """Return the rater of a key, who takes a free place if the key is new.
+        """Return the rater of a key, who takes a free assignment if the key is new.
 
         Raises:
             NotAVote: it is no key.
-            NoPlace: all places are taken.
+            NoAssignment: all assignments are taken.
         """
         if not KEY.fullmatch(key):
             raise NotAVote
@@ -74,10 +74,10 @@ class Session:
                 return known
             raters, progress = self.store.raters(), self.store.progress()
             left_out = {rater.number for rater in raters if self._is_left_out(rater, progress[rater.number][0])}
-            place = self._places.free(raters, progress, left_out, time.time())
-            if place is None:
-                raise NoPlace(complete=self._places.is_complete(raters, progress, left_out))
-            return self.store.add_rater(key, place)
+            assignment = self._assignments.free(raters, progress, left_out, time.time())
+            if assignment is None:
+                raise NoAssignment(complete=self._assignments.is_complete(raters, progress, left_out))
+            return self.store.add_rater(key, assignment)
 
     def _is_left_out(self, rater: Rater, num_votes: int) -> bool:
         if num_votes < self.num_trials:

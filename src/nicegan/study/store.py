@@ -16,7 +16,7 @@ from nicegan.study.definition import FORMAT_VERSION, OpenStudy
 TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE raters (
-    number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, place INTEGER NOT NULL, joined_at INTEGER NOT NULL
+    number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, assignment INTEGER NOT NULL, joined_at INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE votes (
     id TEXT PRIMARY KEY, rater INTEGER NOT NULL REFERENCES raters (number), trial INTEGER NOT NULL,
@@ -28,11 +28,11 @@ SECONDS_TO_WAIT = 30  # for another process that writes
 
 
 class Rater(NamedTuple):
-    """Somebody who answers: `key` is in the link, `place` says which questions; times are in seconds since 1970."""
+    """Somebody who answers: `key` is in the link, `assignment` gives the questions; times are in seconds since 1970."""
 
     number: int
     key: str
-    place: int
+    assignment: int
     joined_at: int
 
 
@@ -159,12 +159,12 @@ class VoteStore:
         )
         return {number: (votes, last) for number, votes, last in rows}
 
-    def add_rater(self, key: str, place: int) -> Rater:
-        """Return the rater of a key, new at this place unless the key is known already."""
+    def add_rater(self, key: str, assignment: int) -> Rater:
+        """Return the rater of a key, new with this assignment unless the key is known already."""
         with self._transaction() as connection:
             connection.execute(
-                "INSERT INTO raters (key, place, joined_at) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING",
-                (key, place, int(time.time())),
+                "INSERT INTO raters (key, assignment, joined_at) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING",
+                (key, assignment, int(time.time())),
             )
             row = connection.execute("SELECT * FROM raters WHERE key = ?", (key,)).fetchone()
         return Rater(*row)

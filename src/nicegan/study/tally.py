@@ -57,7 +57,7 @@ def read_records(study: OpenStudy, store: VoteStore) -> list[RaterRecord]:
         votes.setdefault(vote.rater, []).append(vote)
     records = []
     for rater in store.raters():
-        trials = trials_of(study.definition, rater.place, rater.number)
+        trials = trials_of(study.definition, rater.assignment, rater.number)
         theirs = votes.pop(rater.number, [])
         _refuse_strange(study, trials, theirs)
         reasons = reasons_to_leave_out(study.definition, trials, theirs)

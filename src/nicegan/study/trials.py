@@ -1,4 +1,4 @@
-"""What a rater sees, in which order: a function of the study's definition, the rater's number and place."""
+"""What a rater sees, in which order: a function of the study's definition, the rater's number and assignment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WHOLE, DAMAGED = "whole", "damaged"  # labels of an obvious trial
 
 
 class Question(NamedTuple):
-    """An image and the labels that are judged on it, without order; `subject` counts real images where it is one."""
+    """An image and the labels that are rated on it, without order; `subject` counts real images where it is one."""
 
     subject: int
     labels: tuple[str, ...]
@@ -78,21 +78,21 @@ def _questions(kind: Kind, methods: tuple[str, ...], num_subjects: int, num_real
     return (*fakes, *(Question(number, (REAL,)) for number in range(num_real)))
 
 
-def num_places(definition: StudyDefinition) -> int:
+def num_assignments(definition: StudyDefinition) -> int:
     """Return how many raters it takes to answer every question `votes_per_image` times."""
-    return len(_places_of(definition))
+    return len(_assignments_of(definition))
 
 
-def _places_of(definition: StudyDefinition) -> list[list[int]]:
+def _assignments_of(definition: StudyDefinition) -> list[list[int]]:
     num_questions = len(all_questions(definition))
-    return _places(definition.seed, num_questions, definition.trials, definition.votes_per_image)
+    return _assignments(definition.seed, num_questions, definition.trials, definition.votes_per_image)
 
 
 @lru_cache(maxsize=8)
-def _places(seed: int, num_questions: int, trials: int, votes: int) -> list[list[int]]:
-    """Return the questions of each place: rounds of all questions, each in its own order, dealt without repetition.
+def _assignments(seed: int, num_questions: int, trials: int, votes: int) -> list[list[int]]:
+    """Return the questions of each assignment: rounds of all questions, each in its own order, none dealt twice.
 
-    There are as many places as it takes until every question is dealt `votes` times.
+    There are as many assignments as it takes until every question is dealt `votes` times.
     """
     dealt: list[list[int]] = []
     times, waiting, rounds = [0] * num_questions, deque[int](), count()
@@ -113,19 +113,19 @@ def _places(seed: int, num_questions: int, trials: int, votes: int) -> list[list
     return dealt
 
 
-def questions_of(definition: StudyDefinition, place: int) -> list[Question]:
-    """Return the questions that count of one place, none of them twice."""
+def questions_of(definition: StudyDefinition, assignment: int) -> list[Question]:
+    """Return the questions that count of one assignment, none of them twice."""
     questions = all_questions(definition)
-    return [questions[index] for index in _places_of(definition)[place]]
+    return [questions[index] for index in _assignments_of(definition)[assignment]]
 
 
-def trials_of(definition: StudyDefinition, place: int, rater: int) -> list[Trial]:
+def trials_of(definition: StudyDefinition, assignment: int, rater: int) -> list[Trial]:
     """Return all trials of a rater, in order: practice first, then the counted ones, with repeats and obvious ones.
 
     A repeated trial comes first in the first half of the counted ones, and again among the second half.
     """
     seed = definition.seed
-    counted = shuffled(questions_of(definition, place), seed, rater, "order")
+    counted = shuffled(questions_of(definition, assignment), seed, rater, "order")
     half = -(-len(counted) // 2)
     repeated = shuffled(counted[:half], seed, rater, "repeats")[: definition.repeats]
     chosen = shuffled(range(len(definition.obvious_trials)), seed, rater, "obvious")

@@ -192,8 +192,8 @@ def test_both_languages_say_the_same() -> None:
     assert WORDS["en"].keys() == WORDS["zh"].keys()
     assert QUESTIONS["en"].keys() == QUESTIONS["zh"].keys()
     for name, text in WORDS["en"].items():
-        places = {word for word in ("{count}", "{number}", "{seconds}", "{keys}", "{name}") if word in text}
-        assert all(word in WORDS["zh"][name] for word in places), name
+        fields = {word for word in ("{count}", "{number}", "{seconds}", "{keys}", "{name}") if word in text}
+        assert all(word in WORDS["zh"][name] for word in fields), name
 
 
 def test_a_study_of_a_finished_comparison(dataset: Path, tmp_path: Path) -> None:

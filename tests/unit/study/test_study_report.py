@@ -19,7 +19,7 @@ from nicegan.study.files import write_report
 from nicegan.study.raters import reasons_to_leave_out
 from nicegan.study.results import compute_results
 from nicegan.study.store import Vote, VoteStore
-from nicegan.study.trials import num_places, trials_of
+from nicegan.study.trials import num_assignments, trials_of
 
 PLAN = Plan(votes_per_image=4, trials=6, repeats=1, obvious=2, practice=1, seed=3)
 
@@ -28,7 +28,7 @@ def answer(study: OpenStudy, crowd: Crowd, num_raters: int | None = None) -> Non
     """Fill the database with the votes of simulated raters."""
     store = VoteStore(study)
     for record in crowd.records(study.definition, 0)[:num_raters]:
-        rater = store.add_rater(record.rater.key, record.rater.place)
+        rater = store.add_rater(record.rater.key, record.rater.assignment)
         assert rater.number == record.rater.number
         store.connection.execute("BEGIN")
         store.connection.executemany("INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", record.votes)
@@ -64,7 +64,7 @@ def test_every_file_of_every_kind(tmp_path: Path, kind: str, show: str, verb: st
         assert sum(one["value"] for one in shares.values()) == pytest.approx(1)
     assert verb in content["sentence"]
     rows = list(csv.DictReader((tmp_path / "report/votes.csv").read_text().splitlines()))
-    assert len(rows) == num_places(study.definition) * len(trials_of(study.definition, 0, 1))
+    assert len(rows) == num_assignments(study.definition) * len(trials_of(study.definition, 0, 1))
     assert {row["role"] for row in rows} == {"practice", "counted", "repeat", "obvious"}
     assert found.text == (tmp_path / "report/report.md").read_text()
     page = (tmp_path / "report/report.html").read_text()
@@ -148,7 +148,7 @@ def test_raters_left_out_are_told_with_what_they_change() -> None:
         ("UPDATE votes SET chosen = 'nobody' WHERE trial = 3", "is no answer to trial 4"),
         ("UPDATE votes SET shown = 'a' WHERE trial = 3", "is no answer to trial 4"),
         ("DELETE FROM votes WHERE trial = 3", "is no answer to trial 5"),
-        ("UPDATE raters SET place = 2 WHERE number = 1", "is no answer to trial"),
+        ("UPDATE raters SET assignment = 2 WHERE number = 1", "is no answer to trial"),
         ("UPDATE votes SET rater = 77 WHERE rater = 1", "votes of nobody"),
     ],
 )

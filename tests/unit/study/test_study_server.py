@@ -211,17 +211,17 @@ def test_only_who_has_the_link_takes_part(tmp_path: Path) -> None:
 
 
 def test_places_are_given_again_when_their_raters_stay_away_or_do_not_count(tmp_path: Path) -> None:
-    with served(make_study(tmp_path, PLAN)) as one:  # 3 places
+    with served(make_study(tmp_path, PLAN)) as one:  # 3 assignments
         client, store = one.client(), one.session.store
         links = [join(client) for _ in range(3)]
         full = client.post("/", {"key": "ab" * 16})
         assert (full.status, "come back" in full.text) == (503, True)
         store.connection.execute(f"UPDATE raters SET joined_at = joined_at - {IDLE_SECONDS + 5} WHERE number = 2")
         links.append(join(client))
-        assert [rater.place for rater in store.raters()] == [0, 1, 2, 1]
+        assert [rater.assignment for rater in store.raters()] == [0, 1, 2, 1]
         finish(client, links[0])  # the last position always, so the rule leaves this rater out
         assert join(client)
-        assert store.raters()[4].place == 0
+        assert store.raters()[4].assignment == 0
 
 
 def test_a_study_that_has_its_votes_takes_no_more(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a rater sees is a function of the study, the place and the rater; every question gets its votes."""
+"""What a rater sees is a function of the study, the assignment and the rater; every question gets its votes."""
 
 from collections import Counter
 
@@ -6,7 +6,7 @@ import pytest
 from tests.study_raters import METHODS, define_study
 
 from nicegan.study.definition import StudyDefinition
-from nicegan.study.trials import CANNOT_TELL, all_questions, num_places, questions_of, shuffled, trials_of
+from nicegan.study.trials import CANNOT_TELL, all_questions, num_assignments, questions_of, shuffled, trials_of
 
 PAIRS = {"kind": "pairs", "trials": 10}
 REAL_OR_FAKE = {
@@ -24,8 +24,8 @@ def kinds() -> list[StudyDefinition]:
 @pytest.mark.parametrize("definition", kinds(), ids=lambda study: f"{study.kind}-{study.trials}")
 def test_every_question_gets_its_votes_and_no_rater_answers_one_twice(definition: StudyDefinition) -> None:
     votes = Counter()
-    for place in range(num_places(definition)):
-        questions = questions_of(definition, place)
+    for assignment in range(num_assignments(definition)):
+        questions = questions_of(definition, assignment)
         assert len(set(questions)) == len(questions) == definition.trials
         votes.update(questions)
     assert set(votes) == set(all_questions(definition))
@@ -36,7 +36,11 @@ def test_every_question_gets_its_votes_and_no_rater_answers_one_twice(definition
 @pytest.mark.parametrize(("count", "trials", "votes"), [(5, 4, 1), (5, 3, 7), (3, 2, 5), (11, 10, 4), (2, 2, 3)])
 def test_every_question_gets_its_votes_whatever_the_numbers(count: int, trials: int, votes: int) -> None:
     definition = define_study(count, trials=trials, votes_per_image=votes, repeats=0)
-    dealt = Counter(question for place in range(num_places(definition)) for question in questions_of(definition, place))
+    dealt = Counter(
+        question
+        for assignment in range(num_assignments(definition))
+        for question in questions_of(definition, assignment)
+    )
     assert min(dealt.values()) >= votes
     assert len(dealt) == count
 
@@ -65,7 +69,7 @@ def test_pairs_can_be_undecided_and_real_or_fake_shows_one_image() -> None:
 def test_the_same_seed_gives_the_same_trials_and_another_one_others() -> None:
     one = trials_of(define_study(7), 0, 1)
     assert one == trials_of(define_study(7), 0, 1)
-    assert one != trials_of(define_study(7), 0, 2), "another rater at the same place"
+    assert one != trials_of(define_study(7), 0, 2), "another rater with the same assignment"
     assert one != trials_of(define_study(7, seed=1), 0, 1)
     assert shuffled("abcdef", 1, "x") == list("fbcdae"), "this order must never change: studies depend on it"
 
@@ -73,8 +77,8 @@ def test_the_same_seed_gives_the_same_trials_and_another_one_others() -> None:
 def test_every_method_stands_at_every_position_equally_often() -> None:
     definition = define_study(30, votes_per_image=20)
     positions: Counter[tuple[str, int]] = Counter()
-    for place in range(20):
-        for trial in trials_of(definition, place, place):
+    for assignment in range(20):
+        for trial in trials_of(definition, assignment, assignment):
             if trial.role == "counted":
                 positions.update((picture.label, index) for index, picture in enumerate(trial.pictures))
     assert len(positions) == len(METHODS) ** 2
