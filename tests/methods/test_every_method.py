@@ -155,13 +155,18 @@ def test_two_processes_go_on_as_if_never_stopped(run_config: RunConfig, tmp_path
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     RunFolder(whole).claim(run_config.model_copy(update={"num_threads": 1}), {"machine": "test"})
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    train = [*torchrun, "-m", "nicegan", "train", "--resume"]
-    subprocess.run([*train, str(whole)], check=True, capture_output=True, timeout=300)
+
+    def train(folder: Path) -> None:
+        command = [*torchrun, "-m", "nicegan", "train", "--resume", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+
+    train(whole)
     shutil.copytree(whole, cut)
     shutil.rmtree(cut / "checkpoints/000000006")
     for pointer in ("latest", "best"):
         (cut / pointer).unlink()
-    subprocess.run([*train, str(cut)], check=True, capture_output=True, timeout=300)
+    train(cut)
     last = [path / "checkpoints/000000006" for path in (whole, cut)]
     weights = [load_file(path / "weights.safetensors") for path in last]
     assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
