@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import ceil
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -83,6 +84,13 @@ def watched(translator: Translator, watch: Watch, work: Callable[[], Pixels]) ->
         if not is_out_of_memory(problem):
             raise
         raise DataError("the picture does not fit in memory: choose a smaller size") from None
+
+
+def num_tiles(translator: Translator, picture: Picture, wish: Wish) -> int:
+    """Return in how many tiles a picture will be translated; 1 as a whole."""
+    size = _scaling(translator, wish.longest).of(picture.size)
+    side = translator.tile_for(size)
+    return ceil(size[0] / side) * ceil(size[1] / side) if side else 1
 
 
 def refuse_large(translator: Translator, size: Size) -> None:
