@@ -57,6 +57,8 @@ def translate_views(
     """
     scaling = _scaling(translator, wish.longest)
     refuse_large(translator, scaling.of(picture.size))
+    if translator.tile_for(scaling.of(picture.size)):
+        _ = translator.reach  # measured before the layers are counted
     pixels = scaling.scale(picture.read(levels_of(translator.spec.value_range)))
     yield "source", pixels
     home = OTHER[wish.to]

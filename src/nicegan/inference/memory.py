@@ -22,6 +22,12 @@ TILE = 512  # pixels, the side of the tiles of what does not fit as a whole
 
 def passing_bytes(translator: Translator, size: Size) -> int:
     """Return the memory that a pass over one image of this height and width takes, without making it."""
+    if size not in translator.passing:
+        translator.passing[size] = _passing_bytes(translator, size)
+    return translator.passing[size]
+
+
+def _passing_bytes(translator: Translator, size: Size) -> int:
     spec = translator.spec
     with FakeTensorMode(), torch.device(translator.device):
         networks = spec.method.build_translation_model(spec.image_size).eval().requires_grad_(False)  # noqa: FBT003

@@ -47,6 +47,7 @@ class Translator:
         self.spec = model.spec
         self.machine = machine
         self.tile = tile
+        self.passing: dict[Size, int] = {}  # the bytes of a pass, as far as they are known
         exact = self.spec.method.translation_sizes(self.spec.image_size).exact
         if tile is not None and (exact or tile < SMALLEST_TILE):
             problem = f"it takes {as_size(exact)} only" if exact else f"give {SMALLEST_TILE} pixels or more"

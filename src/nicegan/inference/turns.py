@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import copy_context
 from threading import Semaphore, Thread
 from typing import Any
 
@@ -26,7 +27,7 @@ class Turns:
         self._question: Any = None
         self._failure: BaseException | None = None
         self._is_ended = False
-        self._thread = Thread(target=self._run, args=(work,), daemon=True)
+        self._thread = Thread(target=copy_context().run, args=(self._run, work), daemon=True)
         self._thread.start()
 
     def resume(self, answer: Any = None) -> Any:
