@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from nicegan.errors import DataError
+
 SMALLEST = 1 << 20  # bytes that are worth it; what tiles tell each other is smaller
 ON_DISK = Path("/var/tmp")  # /tmp may be memory
 
@@ -59,7 +61,7 @@ class Aside:
         """Give back what is held while the context lasts; its values are there again afterwards.
 
         Raises:
-            OSError: there is no room for the file.
+            DataError: there is no room for the file.
         """
         away = [(storage, storage.nbytes(), self._put(storage)) for storage in held.storages()]
         for storage, *_ in away:
@@ -73,14 +75,26 @@ class Aside:
         """Keep the values; returns what fetches them."""
         if storage.device.type != "cpu":
             return storage.cpu()
+        folder = tempfile.gettempdir() if "TMPDIR" in os.environ or not ON_DISK.is_dir() else ON_DISK
+        try:
+            return self._write(storage, folder)
+        except OSError as problem:
+            raise DataError(
+                f"{folder}, where tiles that wait are put aside: {problem.strerror or problem}; name a folder with more "
+                "room in the variable TMPDIR"
+            ) from None
+
+    def _write(self, storage: torch.UntypedStorage, folder: str | Path) -> int:
+        """Write the values to the file; returns where."""
         if self._file is None:
-            folder = None if "TMPDIR" in os.environ or not ON_DISK.is_dir() else ON_DISK
-            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
         free = self._free.get(storage.nbytes())
         offset = free.pop() if free else self._end
         self._end = max(self._end, offset + storage.nbytes())
         self._file.seek(offset)
-        self._file.write(_content(storage))
+        content = memoryview(_content(storage)).cast("B")
+        while content:
+            content = content[self._file.write(content) :]
         return offset
 
     def _fetch(self, storage: torch.UntypedStorage, kept: Any) -> None:
@@ -88,8 +102,9 @@ class Aside:
             storage.copy_(kept)
             return
         self._file.seek(kept)
-        if self._file.readinto(_content(storage)) != storage.nbytes():
-            raise OSError("a temporary file has become shorter")
+        content = memoryview(_content(storage)).cast("B")
+        while content:
+            content = content[self._file.readinto(content) :]
         self._free.setdefault(storage.nbytes(), []).append(kept)
 
     def close(self) -> None:

@@ -176,6 +176,8 @@ def _translated(
             fakes = translator.translate(images, to)[None]
         else:
             fakes = translate_in_styles(translator, images, to, torch.stack([styles.of(source) for source in batch]))
+    except DataError as problem:  # no room for the tiles
+        return {}, dict.fromkeys(batch, problem)
     except (MemoryError, RuntimeError) as problem:
         if not is_out_of_memory(problem):
             raise

@@ -1,5 +1,7 @@
 """Tiles: where they lie, how their statistics add up, and what they do when something fails."""
 
+import tempfile
+from functools import partial
 from pathlib import Path
 from threading import Thread, current_thread
 
@@ -12,7 +14,7 @@ from tests.unit.inference.test_translator import write_model
 from torch import Tensor, nn
 
 from nicegan.errors import ConfigError, DataError
-from nicegan.inference import memory
+from nicegan.inference import aside, memory
 from nicegan.inference.files import translate_files
 from nicegan.inference.memory import needed_bytes, needed_in_tiles
 from nicegan.inference.tiling import Part, largest_of_all, mean_of_all, moments_of_all, reach_of, spans, translate_tiles
@@ -103,6 +105,21 @@ def test_what_does_not_fit_as_a_whole_is_tiled(
     (tiled,) = translate_files(translator, [tmp_path / "in"], tmp_path / "tiles", to="B")
     two = [np.asarray(Image.open(one)).astype(int) for one in (path, tiled)]
     assert abs(two[0] - two[1]).max() <= 1
+
+
+def test_a_full_disk_is_said_and_other_images_are_translated(
+    translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aside, "SMALLEST", 4096)
+    full = partial(open, "/dev/full", "r+b", buffering=0)
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **given: full())
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    write_images(tmp_path / "in", 1, size=(130, 64))
+    small = write_images(tmp_path / "small", 1, size=(64, 64))
+    translator.tile = 64
+    with pytest.raises(DataError, match=r"(?s)1 of 2 images.*No space left on device.*TMPDIR"):
+        translate_files(translator, [tmp_path / "in", *small], tmp_path / "out", to="B")
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 1
 
 
 @pytest.mark.parametrize("tile", [0, -64, 63])
