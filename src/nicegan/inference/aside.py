@@ -80,7 +80,7 @@ class Aside:
             return self._write(storage, folder)
         except OSError as problem:
             raise DataError(
-                f"{folder}, where tiles that wait are put aside: {problem.strerror or problem}; name a folder with more "
+                f"{folder}, where tiles that wait are put aside: {problem.strerror or problem}; name one with more "
                 "room in the variable TMPDIR"
             ) from None
 
