@@ -17,7 +17,7 @@ def built(loss: CUTLoss) -> Method:
 
 
 def terms(method: Method, batch: Batch, *, mirror: bool) -> Terms:
-    phase = method.phases[1]
+    phase = method.phases[0]
     noise = list(phase.noise(batch, torch.Generator().manual_seed(1)))
     for index in (10, 21):  # the uniform number of each direction
         noise[index] = torch.tensor([0.1 if mirror else 0.9])

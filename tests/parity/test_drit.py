@@ -28,7 +28,7 @@ TERMS = {
     },
     "g2": {"gan2_{}": "?/random_scale", "z_l1_{}": "?/style_regression"},
 }  # fmt: skip
-PHASES = {"d": 0, "dc": 1, "g": 2, "g2": 3}
+PHASES = {"g": 0, "g2": 1, "d": 2, "dc": 3}
 
 
 @pytest.fixture(scope="module", params=FOLDERS, ids=lambda folder: folder.name)

@@ -25,8 +25,8 @@ def build_method(config: CUT) -> Method:
         network for domain in domains for network in (domain.encoder, domain.generator, domain.sampler)
     ]
     phases = (
-        DiscriminatorPhase(domains, [a.discriminator, b.discriminator], losses),
         GeneratorPhase(domains, generating, losses),
+        DiscriminatorPhase(domains, [a.discriminator, b.discriminator], losses),
     )
     model = HalvesModel({domain.name: TranslationPath(domain.encoder, domain.generator) for domain in domains})
     return Method(domains, phases, model)

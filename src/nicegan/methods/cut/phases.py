@@ -1,4 +1,6 @@
-"""CUT's training: the discriminators move first, then the generators with what describes their patches."""
+"""CUT's training: the generators move first with what describes their patches, then the discriminators, on fakes made
+before that move.
+"""
 
 from __future__ import annotations
 
@@ -46,9 +48,8 @@ class DiscriminatorPhase(Phase):
 
     def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
         a, b = self.domains
-        with torch.no_grad():  # both encoders and generators
-            fake_a, fake_b = a.generator(b.encoder(batch.b)), b.generator(a.encoder(batch.a))
-        return both_ways(lambda: self.separate(a, batch.a, fake_a), lambda: self.separate(b, batch.b, fake_b))
+        made = fakes or self.translated(batch)
+        return both_ways(lambda: self.separate(a, batch.a, made["A"]), lambda: self.separate(b, batch.b, made["B"]))
 
     def separate(self, domain: CUTDomain, real: Image, fake: Image) -> Terms:
         """Return one domain: 1/2 mean (D(real) - 1)^2 + 1/2 mean D(fake)^2, as two terms."""
@@ -58,6 +59,12 @@ class DiscriminatorPhase(Phase):
             f"{domain.name}/real": half * lsgan.toward_real(of_real),
             f"{domain.name}/fake": half * lsgan.toward_fake(of_fake),
         }
+
+    @torch.no_grad()
+    def translated(self, batch: Batch) -> Fakes:
+        """Return fakes of both domains, where no generator phase of this step has left any."""
+        a, b = self.domains
+        return {"A": a.generator(b.encoder(batch.b)), "B": b.generator(a.encoder(batch.a))}
 
     def chance_losses(self) -> dict[str, float]:
         """Return weight/2 * (1/2)^2 for each term: a discriminator that says 1/2 to everything."""
@@ -86,9 +93,11 @@ class GeneratorPhase(Phase):
         a, b = self.domains
         of_a, of_b = (self.indices(half) for half in (noise[: len(noise) // 2], noise[len(noise) // 2 :]))
         one_way = self.mirrored_way if self.losses.flip_equivariance else self.one_way
+        made: Fakes = {} if fakes is None else fakes
         with frozen(self.frozen_parameters):  # both discriminators
             return both_ways(
-                lambda: one_way(a, b, batch.a, batch.b, of_a), lambda: one_way(b, a, batch.b, batch.a, of_b)
+                lambda: one_way(a, b, batch.a, batch.b, of_a, made),
+                lambda: one_way(b, a, batch.b, batch.a, of_b, made),
             )
 
     def indices(self, random: Noise) -> PatchIndices:
@@ -96,12 +105,19 @@ class GeneratorPhase(Phase):
         *indices, uniform = random
         return PatchIndices(list(indices[:NUM_LAYERS]), list(indices[NUM_LAYERS:]), uniform < 1 / 2)
 
-    def one_way(
-        self, source: CUTDomain, target: CUTDomain, image: Image, example: Image, indices: PatchIndices
+    def one_way(  # noqa: PLR0913
+        self,
+        source: CUTDomain,
+        target: CUTDomain,
+        image: Image,
+        example: Image,
+        indices: PatchIndices,
+        fakes: Fakes,
     ) -> Terms:
         """One direction: mean (D_B(G(a)) - 1)^2, patches of G(a) near theirs in a, and the same for G(b) and b."""
         made, keys = translated(source, target, torch.cat([image, example]))
         fake, _ = made.chunk(2)
+        fakes[target.name] = fake.detach()
         queries = layers_of(source, target, made)
         (of_fake, of_same), (of_image, of_example) = halves(queries), halves(keys)
         return {
@@ -112,11 +128,18 @@ class GeneratorPhase(Phase):
             * self.contrast(source, of_same, of_example, indices.of_example),
         }
 
-    def mirrored_way(
-        self, source: CUTDomain, target: CUTDomain, image: Image, example: Image, indices: PatchIndices
+    def mirrored_way(  # noqa: PLR0913
+        self,
+        source: CUTDomain,
+        target: CUTDomain,
+        image: Image,
+        example: Image,
+        indices: PatchIndices,
+        fakes: Fakes,
     ) -> Terms:
         """One direction of FastCUT: half of the sources are mirrored, and no example is translated."""
         fake = target.generator(source.encoder(mirrored(image, indices.is_mirrored)))
+        fakes[target.name] = fake.detach()
         queries = [mirrored(layer, indices.is_mirrored) for layer in layers_of(source, target, fake)]
         with torch.no_grad():
             keys = layers_of(source, target, image)

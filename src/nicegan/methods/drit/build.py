@@ -32,10 +32,10 @@ class DRITMethod(Method):
         a, b = domains = players.domains
         translating: list[nn.Module] = [*a.translating(), *b.translating()]
         phases = (
-            DiscriminatorPhase("discriminator", players, [a.discriminator, b.discriminator], every=full_every),
-            ContentDiscriminatorPhase(CONTENT, players, [players.content_discriminator], every=1),
             GeneratorPhase("generator", players, [*translating, a.style_encoder, b.style_encoder], every=full_every),
             StylePhase("style", players, translating, every=full_every),
+            DiscriminatorPhase("discriminator", players, [a.discriminator, b.discriminator], every=full_every),
+            ContentDiscriminatorPhase(CONTENT, players, [players.content_discriminator], every=1),
         )
         super().__init__(domains, phases, model)
         self.content_discriminator = players.content_discriminator

@@ -1,5 +1,7 @@
 """DRIT's training: images exchange styles, and random styles must come back from what they make.
 
+The generators move first, then the discriminators, on what was made before that move.
+
 The first half of a batch are the images that exchange their styles; the rest are only shown to the discriminators of
 translations with random styles. The middle one of an odd number of images is in both.
 """
@@ -121,14 +123,21 @@ class DiscriminatorPhase(DRITPhase):
 
     def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
         a, b = self.domains
+        made = fakes or self.translated(batch, noise)
+        of_a, of_b = ([made[f"{domain.name}/{kind}"] for kind in ("encoded", "random")] for domain in self.domains)
+        return both_ways(lambda: self.separate(a, batch.a, *of_a), lambda: self.separate(b, batch.b, *of_b))
+
+    @torch.no_grad()
+    def translated(self, batch: Batch, noise: Noise) -> Fakes:
+        """Return fakes of both domains, where no generator phase of this step has left any."""
+        a, b = self.domains
         *noise_a, random_a = noise[:3]
         *noise_b, random_b = noise[3:]
-        with torch.no_grad():  # all encoders and generators
-            code_a = encoded(a, exchanging(batch.a), tuple(noise_a))
-            code_b = encoded(b, exchanging(batch.b), tuple(noise_b))
-            fakes_a = with_both_styles(a, code_b.content, code_a.style, random_a)
-            fakes_b = with_both_styles(b, code_a.content, code_b.style, random_b)
-        return both_ways(lambda: self.separate(a, batch.a, *fakes_a), lambda: self.separate(b, batch.b, *fakes_b))
+        code_a = encoded(a, exchanging(batch.a), tuple(noise_a))
+        code_b = encoded(b, exchanging(batch.b), tuple(noise_b))
+        fakes_a = with_both_styles(a, code_b.content, code_a.style, random_a)
+        fakes_b = with_both_styles(b, code_a.content, code_b.style, random_b)
+        return dict(zip(("A/encoded", "A/random", "B/encoded", "B/random"), (*fakes_a, *fakes_b), strict=True))
 
     def separate(self, domain: DRITDomain, real: Image, fake: HalfOfThem, random_fake: HalfOfThem) -> Terms:
         """Return one domain: CE(D(real), 1) + CE(D(fake), 0) of each scale, for both discriminators."""
@@ -168,16 +177,21 @@ class ContentDiscriminatorPhase(DRITPhase):
 
     def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
         """Return CE(D(content of a), 0) and CE(D(content of b), 1)."""
-        with torch.no_grad():  # both content encoders
-            contents = [
-                domain.encoder(exchanging(image)) + own
-                for domain, image, own in zip(self.domains, batch, noise, strict=True)
-            ]
-        of_a, of_b = self.says(torch.cat(contents)).chunk(2)
+        made = fakes or self.contents(batch, noise)
+        of_a, of_b = self.says(torch.cat([made["A/content"], made["B/content"]])).chunk(2)
         return {
             "A/content": self.weights.content * toward(of_a, 0.0),
             "B/content": self.weights.content * toward(of_b, 1.0),
         }
+
+    @torch.no_grad()
+    def contents(self, batch: Batch, noise: Noise) -> Fakes:
+        """Return the contents of both domains, where no generator phase of this step has left any."""
+        a, b = (
+            domain.encoder(exchanging(image)) + own
+            for domain, image, own in zip(self.domains, batch, noise, strict=True)
+        )
+        return {"A/content": a, "B/content": b}
 
     def chance_losses(self) -> dict[str, float]:
         """Return the loss of each domain's contents when it says 1/2 to all."""
@@ -199,6 +213,9 @@ class GeneratorPhase(DRITPhase):
             code_a, code_b = encoded(a, image_a, noise[:2]), encoded(b, image_b, noise[4:6])
             fake_a, same_a = with_both_contents(a, code_b.content, code_a)
             fake_b, same_b = with_both_contents(b, code_a.content, code_b)
+            if fakes is not None:
+                fakes |= {"A/encoded": fake_a.detach(), "B/encoded": fake_b.detach()}
+                fakes |= {"A/content": code_a.content.detach(), "B/content": code_b.content.detach()}
             of_fake_a, of_fake_b = encoded(a, fake_a, noise[2:4]), encoded(b, fake_b, noise[6:])
             back_a = a.generator(of_fake_b.content, of_fake_a.style)
             back_b = b.generator(of_fake_a.content, of_fake_b.style)
@@ -246,13 +263,16 @@ class StylePhase(DRITPhase):
         with frozen(self.frozen_parameters):  # style encoders and all discriminators
             content_a = a.encoder(exchanging(batch.a)) + noise_a
             content_b = b.encoder(exchanging(batch.b)) + noise_b
+            made: Fakes = {} if fakes is None else fakes
             return both_ways(
-                lambda: self.one_domain(a, content_b, random_a), lambda: self.one_domain(b, content_a, random_b)
+                lambda: self.one_domain(a, content_b, random_a, made),
+                lambda: self.one_domain(b, content_a, random_b, made),
             )
 
-    def one_domain(self, domain: DRITDomain, content: Latent, random: Style) -> Terms:
+    def one_domain(self, domain: DRITDomain, content: Latent, random: Style, fakes: Fakes) -> Terms:
         """Return one domain's terms: translations with random styles look real, and their styles are read back."""
         fake = domain.generator(content, random)
+        fakes[f"{domain.name}/random"] = fake.detach()
         regression = l1(domain.style_encoder(fake), random)
         terms = self.look_real(domain, "random", domain.discriminator.random(fake))
         return {**terms, f"{domain.name}/style_regression": self.weights.style_regression * regression}

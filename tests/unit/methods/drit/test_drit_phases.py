@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nicegan.device import Machine
+from nicegan.methods.base import Fakes
 from nicegan.methods.drit.build import DRITMethod
 from nicegan.methods.drit.config import DRIT, DRITNetwork, DRITOptimizer, smallest_content
 from nicegan.methods.drit.discriminators import ContentDiscriminator
@@ -83,6 +84,24 @@ def test_what_lasts_from_step_to_step_is_counted_once(network: DRITNetwork, data
     Stepper(state, config, CPU)(batch)
     moments = [adam[name] for o in state.optimizers.values() for adam in o.state.values() for name in ADAM_TENSORS]
     assert _lasting(state.method) == total_bytes([*state.tensors().values(), *moments])
+
+
+@FORMS
+def test_discriminators_take_what_the_generators_made(network: DRITNetwork, batch: Batch) -> None:
+    """With the same random numbers it is what they would make themselves."""
+    method = DRIT(network=network).build((64, 64))
+    generator, style, discriminator, content = method.phases
+    noise = generator.noise(batch, torch.Generator().manual_seed(0))
+    random = torch.randn(1, network.style_features)
+    fakes: Fakes = {}
+    generator(batch, noise, fakes)
+    style(batch, (noise[0], random, noise[4], random), fakes)
+    own = (noise[0], noise[1], random, noise[4], noise[5], random)
+    torch.testing.assert_close(discriminator(batch, (), fakes), discriminator(batch, own))
+    torch.testing.assert_close(content(batch, (), fakes), content(batch, (noise[0], noise[4])))
+    fakes["A/random"] = fakes["A/random"] + 1
+    with pytest.raises(AssertionError):
+        torch.testing.assert_close(discriminator(batch, (), fakes), discriminator(batch, own))
 
 
 def test_the_content_discriminator_has_its_own_rate_and_norm() -> None:
