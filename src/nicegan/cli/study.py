@@ -198,7 +198,7 @@ def serve(given: ServeArguments) -> int:
 
     from filelock import FileLock, Timeout
 
-    from nicegan.listening import open_port
+    from nicegan.listening import open_port, said_to_others, url_of
     from nicegan.study.definition import changed_images, read_study
     from nicegan.study.server import build_app, study_token
     from nicegan.study.server import serve as serve_app
@@ -221,20 +221,11 @@ def serve(given: ServeArguments) -> int:
             raise StudyError(f"{given.study} is served by another process: end that one first") from None
         session = Session(study, store)
         token = study_token(session) if given.token else None
-        host, port = listener.getsockname()[:2]
-        say_address(host, port, token)
+        way, others = f"/invited/{token}" if token else "/", said_to_others(listener)
+        sys.stdout.write(f"raters: {url_of(listener)}{way}\n{others}Ctrl-C ends; votes are kept\n")
+        sys.stdout.flush()
         serve_app(build_app(session, token), listener)
     return 0
-
-
-def say_address(host: str, port: int, token: str | None) -> None:
-    """Say where raters begin."""
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-    way = f"/invited/{token}" if token else "/"
-    sys.stdout.write(f"raters: http://{shown}:{port}{way}\n")
-    if host not in ("127.0.0.1", "::1"):
-        sys.stdout.write("(others reach this machine by its own name or address; Ctrl-C ends, votes are kept)\n")
-    sys.stdout.flush()
 
 
 def report(given: ReportArguments) -> int:
