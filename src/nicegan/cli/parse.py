@@ -124,7 +124,8 @@ def one_line(box: str) -> str:
         if line and not line.startswith((*_RULES, "For further information")):
             kept.append(line)
     text = " ".join(kept)
-    group = re.match(r"Error parsing method\.(\w+): \d+ validation", text)  # whose flags begin with its name
+    # Of a group, whose flags begin with its name; a method's own flags have no prefix.
+    group = re.match(r"Error parsing (?!method:)(?:method\.)?([a-z][\w.]*): \d+ validation", text)
     prefix = f"{group[1]}." if group else ""
     text = re.sub(r"Error parsing \S+: \d+ validation errors? for \w+ ", "", text)
     text = re.sub(r"\[type=\w+, input_value=(.*?), input_type=(\w+)\]", _got, text)

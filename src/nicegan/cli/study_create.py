@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from nicegan.cli.progress import bar
@@ -65,11 +66,13 @@ def in_words(study: OpenStudy) -> list[str]:
 
 
 def notes(definition: StudyDefinition) -> list[str]:
-    """Return which methods have equal outputs, between which nobody can choose."""
+    """Return which methods have equal outputs, between which nobody can choose, or outputs that equal their sources."""
     found = []
-    for index, one in enumerate(definition.methods):
-        for other in definition.methods[index + 1 :]:
-            equal = sum(subject.outputs[one] == subject.outputs[other] for subject in definition.subjects)
-            if equal:
-                found.append(f"{equal} of {len(definition.subjects)} outputs of {one} and {other} are equal")
+    total, methods = len(definition.subjects), definition.methods
+    for method in methods:
+        if equal := sum(subject.outputs[method] == subject.source for subject in definition.subjects):
+            found.append(f"{equal} of {total} outputs of {method} are the source images themselves")
+    for one, other in combinations(methods, 2):
+        if equal := sum(subject.outputs[one] == subject.outputs[other] for subject in definition.subjects):
+            found.append(f"{equal} of {total} outputs of {one} and {other} are equal")
     return found

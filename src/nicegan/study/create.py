@@ -7,6 +7,7 @@ import io
 import json
 import secrets
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -16,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from nicegan.data.folders import evenly_chosen, listing, read_image, without_image_warnings
-from nicegan.errors import ConfigError, DataError
+from nicegan.errors import ConfigError, DataError, StudyError
 from nicegan.files import write_atomically
 from nicegan.study.definition import (
     IMAGES,
@@ -55,13 +56,14 @@ def create_study(
     Raises:
         ConfigError: `out` is in use, or a plan that these images do not allow.
         DataError: images that cannot be read, or differ in size; all of them are listed.
+        StudyError: the folder cannot be written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} exists already: choose another --out")
     out = out.resolve()  # of a link, the folder that it leads to
     refuse_plan(sources, plan)
     chosen = evenly_chosen(list(sources.source), plan.images or len(sources.source))
-    with _partial_folder(out) as partial:
+    with _reasons(out), _partial_folder(out) as partial:
         copier = ImageCopier(partial / IMAGES, plan.size)
         definition = _define(sources, plan, chosen, copier, progress)
         content = (json.dumps(definition.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n").encode()
@@ -92,6 +94,16 @@ def refuse_plan(sources: Sources, plan: Plan) -> None:
         raise ConfigError("--reference is not shown: add --show reference or --show both, or leave it out")
     if plan.question is not None and not plan.question.strip():
         raise ConfigError("--question is empty: leave it out for the usual one")
+
+
+@contextmanager
+def _reasons(out: Path) -> Iterator[None]:
+    """Within: what the disk refuses becomes a StudyError of one line."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else problem
+        raise StudyError(f"{out} cannot be written: {reason}; make room, or name another folder with --out") from None
 
 
 @contextmanager

@@ -49,6 +49,19 @@ def test_equal_outputs_are_told(folders: dict[str, Path], tmp_path: Path, capsys
     assert "4 of 4 outputs of one and two are equal" in capsys.readouterr().err
 
 
+def test_outputs_that_are_their_sources_are_told(
+    folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(folders | {"two": folders["source"]}, tmp_path / "study")
+    assert "4 of 4 outputs of two are the source images themselves" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_named(folders: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StudyError, match="file/study cannot be written: Not a directory; make room, or name another"):
+        make(folders, tmp_path / "file" / "study")
+
+
 def test_real_images_are_counted(folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make(folders, tmp_path / "study", "--kind", "real-or-fake", "--reference", str(folders["real"]), "--seconds", "1")
     assert "4 of the images are real (33 %)" in capsys.readouterr().err
@@ -66,7 +79,10 @@ def test_real_images_are_counted(folders: dict[str, Path], tmp_path: Path, capsy
         (["create", "--out", "x", "--source", "nowhere", "--method", "a=b", "c=d"], "nowhere is not a folder"),
         (["create", "--out", "x", "--kind", "worst"], "kind"),
         (["create", "--out", "x", "--vote", "3"], "there is no option --vote"),
-        (["create", "--out", "x", "--rule.obvious-right", "2"], "less than or equal to 1"),
+        (
+            ["create", "--out", "x", "--rule.obvious-right", "2"],
+            "--rule.obvious-right: should be less than",
+        ),
         (["serve", "nowhere"], "nowhere is not a study: it has no study.json"),
         (["serve", "nowhere", "--port", "99999"], "less than or equal to 65535"),
         (["report", "nowhere"], "nowhere is not a study"),
