@@ -8,8 +8,6 @@ from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
 
-import uvicorn
-
 from nicegan.app.actions import Actions
 from nicegan.app.models import ShownModel
 from nicegan.app.sessions import Sessions
@@ -27,10 +25,13 @@ class ServedApp(NamedTuple):
 
 
 @contextmanager
-def served_app(models: list[ShownModel], examples: Path | None = None, max_side: int = 256) -> Iterator[ServedApp]:
+def served_app(
+    models: list[ShownModel], examples: Path | None = None, max_side: int = 256, token: str | None = None
+) -> Iterator[ServedApp]:
+    from nicegan.app.access import with_token
     from nicegan.app.examples import find_examples
     from nicegan.app.guard import App
-    from nicegan.app.server import build_app, own_folder, server_config
+    from nicegan.app.server import Server, build_app, own_folder, server_config
     from nicegan.listening import open_port
 
     found = find_examples(examples) if examples else []
@@ -42,7 +43,7 @@ def served_app(models: list[ShownModel], examples: Path | None = None, max_side:
 
         with ThreadPoolExecutor(1) as pool:  # a loop of playwright's may run in this thread
             app = pool.submit(asyncio.run, built()).result()
-        server = uvicorn.Server(server_config(app))
+        server = Server(server_config(with_token(app, token) if token else app))
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 from scipy.special import softmax
 
-from nicegan.study.create import Plan, create_study
-from nicegan.study.definition import ObviousTrial, OpenStudy, Rule, StudyDefinition, Subject
+from nicegan.study.create import create_study
+from nicegan.study.definition import ObviousTrial, OpenStudy, Plan, Rule, StudyDefinition, Subject
 from nicegan.study.raters import reasons_to_leave_out
 from nicegan.study.sources import pair_folders
 from nicegan.study.store import Rater, Vote
@@ -30,13 +30,18 @@ def paint(folder: Path, count: int, shade: int, size: int = 24) -> Path:
     return folder
 
 
+def changed(plan: Plan, **changes: object) -> Plan:
+    """The plan with other settings."""
+    return Plan.model_validate(plan.model_dump() | changes)
+
+
 def make_study(root: Path, plan: Plan | None = None, count: int = 6, methods: Sequence[str] = METHODS) -> OpenStudy:
     """A study's folder, of painted images."""
     plan = plan or Plan(votes_per_image=2, trials=4, repeats=1, obvious=2, practice=1, seed=7)
     source = paint(root / "source", count, 0)
     folders = {name: paint(root / name, count, number + 1) for number, name in enumerate(methods)}
     alone = plan.kind == "real-or-fake"
-    reference = paint(root / "real", count, 5) if alone or plan.show in ("reference", "both") else None
+    reference = paint(root / "real", count, 5) if alone or plan.shown in ("reference", "both") else None
     return create_study(pair_folders(source, folders, reference, pair_reference=not alone), plan, root / "study")
 
 

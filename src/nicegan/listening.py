@@ -1,8 +1,9 @@
-"""A port to serve pages at."""
+"""A port to serve pages at, and the address of what is there."""
 
 from __future__ import annotations
 
 import socket
+from ipaddress import ip_address
 
 from nicegan.errors import ConfigError
 
@@ -31,3 +32,25 @@ def open_port(host: str, port: int) -> socket.socket:
             f"{host}, port {port}: {reason}; choose another --host or --port (0: any free port)"
         ) from None
     return listener
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address, or the name localhost, leads to this machine alone."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return the address at which a browser on this machine finds what listens."""
+    host, port = listener.getsockname()[:2]
+    own = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{own}:{port}"
+
+
+def said_to_others(listener: socket.socket) -> str:
+    """Return the line that says how other machines come here; nothing where they cannot."""
+    if is_loopback(listener.getsockname()[0]):
+        return ""
+    return "(on other machines: this machine's own name or address in place of the one above)\n"

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.study_raters import make_study
+from tests.study_raters import changed, make_study
 from tests.study_server import Served, process_of, served
 
-from nicegan.study.create import Plan
+from nicegan.study.definition import Plan
 from nicegan.study.store import Vote, VoteStore
 
 pytestmark = pytest.mark.long
@@ -278,7 +278,7 @@ def test_without_javascript_it_is_a_plain_form(open_page: Opened, study: Served)
 
 
 def test_a_timed_image_is_shown_and_hidden(open_page: Opened, tmp_path: Path) -> None:
-    plan = PLAN._replace(kind="real-or-fake", show="none", seconds=0.7, votes_per_image=1)
+    plan = changed(PLAN, kind="real-or-fake", show="none", seconds=0.7, votes_per_image=1)
     with served(make_study(tmp_path, plan)) as one:
         page = open_page()
         begin(page, one)
@@ -293,7 +293,7 @@ def test_a_timed_image_is_shown_and_hidden(open_page: Opened, tmp_path: Path) ->
 
 
 def test_pairs_can_be_left_open(open_page: Opened, tmp_path: Path) -> None:
-    with served(make_study(tmp_path, PLAN._replace(kind="pairs", votes_per_image=1))) as one:
+    with served(make_study(tmp_path, changed(PLAN, kind="pairs", votes_per_image=1))) as one:
         page = open_page()
         begin(page, one)
         choose(page, "Cannot tell")

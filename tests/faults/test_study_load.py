@@ -20,8 +20,7 @@ from threading import Event, Lock
 from tests.study_raters import make_study
 from tests.study_server import JSON, Answer, Client, ballot, process_of, read_page
 
-from nicegan.study.create import Plan
-from nicegan.study.definition import OpenStudy
+from nicegan.study.definition import OpenStudy, Plan
 from nicegan.study.store import VoteStore
 from nicegan.study.tally import read_records
 from nicegan.study.trials import all_questions

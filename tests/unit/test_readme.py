@@ -20,6 +20,7 @@ from nicegan.cli.demo import DemoArguments
 from nicegan.cli.evaluate import EvaluateArguments
 from nicegan.cli.import_ import ImportArguments
 from nicegan.cli.parse import parse
+from nicegan.cli.parts import read_part
 from nicegan.cli.report import ReportArguments
 from nicegan.cli.translate import TranslateArguments
 from nicegan.methods.munit.config import MUNIT
@@ -33,9 +34,9 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 READERS = {
     "ablate": ablate.read_arguments,
-    "analyze": analyze.read_arguments,
+    "analyze": lambda arguments: read_part("analyze", analyze.PARTS, arguments),
     "bench": bench.read_arguments,
-    "study": study.read_arguments,
+    "study": lambda arguments: read_part("study", study.PARTS, study.joined(arguments)),
     "train": train.read_arguments,
 }
 KINDS = {

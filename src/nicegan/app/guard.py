@@ -7,11 +7,13 @@ import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from nicegan.app.pictures import MAX_BYTES
+from nicegan.listening import is_loopback
 
 App = Callable[..., Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]
@@ -39,7 +41,7 @@ NOTHING = base64.b64decode("R0lGODlhAQABAAAAACH5BAEAAAAALAAAAAABAAEAAAIBAAA=")  
 ENCODED_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 
-def guarded(app: App, folder: Path) -> App:
+def guarded(app: App, folder: Path, *, own_names: bool) -> App:
     """Return the application with headers that keep the page to itself, and limits for what it is sent.
 
     Of gradio's interface only what the page uses is open, and no address leads to a file: of an upload, which the
@@ -49,6 +51,7 @@ def guarded(app: App, folder: Path) -> App:
     Args:
         app: the application.
         folder: where uploads are.
+        own_names: whether this machine's own names alone are answered, so that no name of a foreign page leads here.
     """
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
@@ -60,7 +63,7 @@ def guarded(app: App, folder: Path) -> App:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        refusal, allowed = refused(scope), limited(receive, MAX_BODY)
+        refusal, allowed = refused(scope, own_names=own_names), limited(receive, MAX_BODY)
         if refusal is None and scope["path"].startswith(CALLS):
             call = await checked_call(Request(scope, limited(receive, MAX_CALL)), folder)
             refusal = None if call else PlainTextResponse("this is no request of the page", 400)
@@ -70,17 +73,27 @@ def guarded(app: App, folder: Path) -> App:
     return answer
 
 
-def refused(scope: Any) -> Response | None:
+def refused(scope: Any, *, own_names: bool) -> Response | None:
     """Return the answer to a request that is not for the page; None if it is."""
-    path = scope["path"]
+    path, headers = scope["path"], dict(scope["headers"])
+    if own_names and not is_own_name(headers.get(b"host", b"").decode("latin-1")):
+        return PlainTextResponse("this page has the names 127.0.0.1 and localhost only", 400)
     if path.startswith(FILES):
         return Response(NOTHING, media_type="image/gif")
     if path == OPENAPI or (path.startswith(API) and not path.startswith(OPEN)):
         return PlainTextResponse("Not Found", 404)
-    length = dict(scope["headers"]).get(b"content-length", b"0")
+    length = headers.get(b"content-length", b"0")
     if not length.isdigit() or int(length) > MAX_BODY:
         return PlainTextResponse(f"at most {MAX_BODY >> 20} MB are taken", 413)
     return None
+
+
+def is_own_name(host: str) -> bool:
+    """Return whether a request's Host, with or without a port, is a name of this machine that no other can have."""
+    try:
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
 
 
 def limited(receive: Receive, most: int) -> Receive:

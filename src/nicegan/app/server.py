@@ -17,14 +17,13 @@ from urllib.parse import quote
 import uvicorn
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse, Response
 
 from nicegan.app.actions import Actions
 from nicegan.app.guard import App, guarded
 from nicegan.app.pictures import MAX_BYTES
+from nicegan.listening import is_loopback
 
-LOOPBACK = {"127.0.0.1", "localhost"}
 LEFTOVER_SECONDS = 60  # after which an upload that nobody fetched is removed
 ENVIRONMENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
@@ -56,7 +55,7 @@ def build_app(actions: Actions, thumbnails: Sequence[str], max_side: int, folder
         thumbnails: data URLs of the examples.
         max_side: the longest side in pixels that anybody may choose.
         folder: that of `own_folder`.
-        host: the address that is served; of this machine's own one, other names are refused.
+        host: the address that is served; on this machine's own one, other names are refused.
     """
     import gradio as gr
     from gradio.themes import Default
@@ -79,9 +78,7 @@ def build_app(actions: Actions, thumbnails: Sequence[str], max_side: int, folder
         css=CSS, footer_links=[], run_history=False, max_file_size=MAX_BYTES, ssr_mode=False, show_error=True,
         pwa=False, mcp_server=False, enable_monitoring=False,
     )  # fmt: skip
-    if host in LOOPBACK:
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=sorted(LOOPBACK))
-    return guarded(app, folder)
+    return guarded(app, folder, own_names=is_loopback(host))
 
 
 def download_of(actions: Actions) -> Callable[[str, int, str], Awaitable[Response]]:
@@ -122,7 +119,17 @@ def serve(app: App, listener: socket.socket) -> None:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda number, frame: sys.exit(128 + number))
-    uvicorn.Server(server_config(app)).run(sockets=[listener])
+    Server(server_config(app)).run(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """A server that parts with open pages when it ends: each waits for news without an end."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Break all connections, then end."""
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await super().shutdown(sockets)
 
 
 def server_config(app: App) -> uvicorn.Config:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import tyro
 from pydantic import Field
 
-from nicegan.cli.parse import parse
+from nicegan.cli.parts import Part, run_part
 from nicegan.config import Frozen, Location
 from nicegan.errors import ConfigError
 
@@ -20,16 +20,7 @@ if TYPE_CHECKING:
 
     from nicegan.analysis.latents import LatentAnalysis
     from nicegan.data.places import Dataset
-
-USAGE = """usage: nicegan analyze PART MODEL --data DATA
-
-parts:
-  latents   both domains in the latent space: t-SNE, distance, neighbours
-  heatmaps  what the discriminators look at, over the images
-  styles    the same images in styles between two others, for models with styles
-
-nicegan analyze PART --help says more.
-"""
+    from nicegan.device import Machine
 
 
 class DataArguments(Frozen):
@@ -112,46 +103,34 @@ class StyleArguments(DataArguments):
     """Seed of the random styles."""
 
 
-AnyArguments = LatentArguments | HeatmapArguments | StyleArguments
-PARTS: dict[str, type[AnyArguments]] = {
-    "latents": LatentArguments,
-    "heatmaps": HeatmapArguments,
-    "styles": StyleArguments,
-}
-
-
 def run(arguments: list[str]) -> int:
     """Analyse; returns the exit code."""
-    if arguments[:1] in (["-h"], ["--help"]):
-        sys.stdout.write(USAGE)
-        return 0
-    given = read_arguments(arguments)
-    given.check_out()
-    if isinstance(given, LatentArguments):
-        return run_latents(given)
-    return run_heatmaps(given) if isinstance(given, HeatmapArguments) else run_styles(given)
+    return run_part("analyze", PARTS, arguments)
 
 
-def read_arguments(arguments: list[str]) -> AnyArguments:
-    """Return what to analyse, and how.
+class Setup(NamedTuple):
+    """What every analysis needs: images, a machine, and where lines for people go."""
 
-    Raises:
-        ConfigError: no such part, or arguments that it does not take.
-    """
-    part, *rest = arguments or [""]
-    if part not in PARTS:
-        raise ConfigError(f"say what to analyze: {' or '.join(PARTS)}{f', not {part!r}' if part else ''}")
-    return parse(PARTS[part], rest, f"analyze {part}")
+    dataset: Dataset
+    machine: Machine
+    console: Console
 
 
-def say_passed_over(console: Console, dataset: Dataset) -> None:
-    """Say which files of the folders are no images that can be read."""
+def set_up(given: DataArguments) -> Setup:
+    """Return what the analysis works with; says which files of the folders are no images that can be read."""
+    from rich.console import Console
+
     from nicegan.console import say
     from nicegan.data.places import Files
+    from nicegan.device import keep_freed_memory, set_up_machine
 
-    for source in dataset:
+    given.check_out()
+    keep_freed_memory()
+    setup = Setup(given.dataset(), set_up_machine(given.device, "auto"), Console(stderr=True))
+    for source in setup.dataset:
         if isinstance(source, Files) and source.note:
-            say(console, source.note)
+            say(setup.console, source.note)
+    return setup
 
 
 def run_latents(given: LatentArguments) -> int:
@@ -161,12 +140,8 @@ def run_latents(given: LatentArguments) -> int:
     from nicegan.analysis import latent_pictures, latents
     from nicegan.cli.progress import bar
     from nicegan.console import say
-    from nicegan.device import keep_freed_memory, set_up_machine
 
-    keep_freed_memory()
-    dataset, machine = given.dataset(), set_up_machine(given.device, "auto")
-    console = Console(stderr=True)
-    say_passed_over(console, dataset)
+    dataset, machine, console = set_up(given)
     analyses = []
     for model in given.models:
         with bar(console, f"encoding with {model}") as progress:
@@ -210,17 +185,11 @@ def latent_table(analyses: list[LatentAnalysis]) -> Table:
 
 def run_heatmaps(given: HeatmapArguments) -> int:
     """Write the sheets and the single overlays."""
-    from rich.console import Console
-
     from nicegan.analysis.heatmaps import heatmap_sheet, plot_heatmaps, single_files
     from nicegan.cli.progress import bar
     from nicegan.console import say
-    from nicegan.device import keep_freed_memory, set_up_machine
 
-    keep_freed_memory()
-    dataset, machine = given.dataset(), set_up_machine(given.device, "auto")
-    console = Console(stderr=True)
-    say_passed_over(console, dataset)
+    dataset, machine, console = set_up(given)
     with bar(console, "looking") as progress:
         heatmaps = plot_heatmaps(given.model, dataset, machine, count=given.count, progress=progress)
     if heatmaps.checkpoint is None:
@@ -242,17 +211,11 @@ def run_heatmaps(given: HeatmapArguments) -> int:
 
 def run_styles(given: StyleArguments) -> int:
     """Write the sheets of styles."""
-    from rich.console import Console
-
     from nicegan.analysis.styles import plot_styles
     from nicegan.cli.progress import bar
     from nicegan.console import say
-    from nicegan.device import keep_freed_memory, set_up_machine
 
-    keep_freed_memory()
-    dataset, machine = given.dataset(), set_up_machine(given.device, "auto")
-    console = Console(stderr=True)
-    say_passed_over(console, dataset)
+    dataset, machine, console = set_up(given)
     chosen = given.model_dump(include={"count", "steps", "seed"})
     with bar(console, "translating") as progress:
         sheets = plot_styles(given.model, dataset, machine, **chosen, progress=progress)
@@ -262,3 +225,10 @@ def run_styles(given: StyleArguments) -> int:
         sheet.save(path)
     say(console, f"sheets: {', '.join(map(str, paths))}")
     return 0
+
+
+PARTS = {
+    "latents": Part(LatentArguments, "both domains in the latent space: t-SNE, distance, neighbours", run_latents),
+    "heatmaps": Part(HeatmapArguments, "what the discriminators look at, over the images", run_heatmaps),
+    "styles": Part(StyleArguments, "images in styles between two others, for models with styles", run_styles),
+}

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
+import socket
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +25,8 @@ class AppArguments(Frozen):
 
     nicegan app runs/mine runs/other --examples photos/testA
 
-    Only this machine can reach the page, unless --host says otherwise. Images of the page are kept in memory while the
-    page is open, and on no disk.
+    Only this machine can reach the page, unless --host says otherwise; others then need the link that is printed.
+    Images of the page are kept in memory while the page is open, and on no disk.
     """
 
     models: Annotated[tuple[Path, ...], tyro.conf.Positional, Field(min_length=1)]
@@ -35,7 +40,7 @@ class AppArguments(Frozen):
     """Translate images with a longer side in tiles of so many pixels, with the same result; if not given, only what
     does not fit in memory as a whole is tiled."""
     host: str = "127.0.0.1"
-    """Address to listen on; 0.0.0.0 for every network of this machine, without a password."""
+    """Address to listen on; 0.0.0.0 for every network of this machine, with a token in the link."""
     port: Annotated[int, Field(ge=0, le=65535)] = 7860
     """Port to listen on; 0 takes any that is free."""
     device: str = "auto"
@@ -48,30 +53,46 @@ def run(arguments: list[str]) -> int:
     """Serve the page until a signal ends it; returns the exit code."""
     given = parse(AppArguments, arguments, "app")
 
+    from nicegan.app.access import with_token
     from nicegan.app.actions import Actions
     from nicegan.app.examples import find_examples
     from nicegan.app.models import load_models
     from nicegan.app.server import build_app, own_folder, serve
     from nicegan.app.sessions import Sessions
     from nicegan.data.folders import ignore_image_warnings
-    from nicegan.listening import open_port
+    from nicegan.listening import is_loopback, open_port
 
     ignore_image_warnings()
     examples = find_examples(given.examples) if given.examples else []
     with open_port(given.host, given.port) as listener:
         models = load_models(given.models, given.device, given.precision, given.tile)
         actions = Actions(models, Sessions(), [example.path for example in examples])
-        with own_folder() as folder:
-            thumbnails = [example.thumbnail for example in examples]
-            app = build_app(actions, thumbnails, given.max_side, folder, given.host)
-            sys.stdout.write(address(*listener.getsockname()[:2]))
-            sys.stdout.flush()
-            serve(app, listener)
+        host, thumbnails = listener.getsockname()[0], [example.thumbnail for example in examples]
+        token = None if is_loopback(host) else secrets.token_urlsafe(16)
+        with announced(listener, token), own_folder() as folder:
+            app = build_app(actions, thumbnails, given.max_side, folder, host)
+            serve(with_token(app, token) if token else app, listener)
     return 0
 
 
-def address(host: str, port: int) -> str:
-    """Return the lines that say where the page is."""
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-    others = "" if host in ("127.0.0.1", "::1") else "(others reach this machine by its own name or address)\n"
-    return f"open http://{shown}:{port}/ in a browser; Ctrl-C ends\n{others}"
+@contextmanager
+def announced(listener: socket.socket, token: str | None) -> Iterator[None]:
+    """Say where the page is; where others may read that, as in a log, the token is in a file of its owner alone."""
+    from nicegan.listening import said_to_others, url_of
+
+    url, others = f"{url_of(listener)}/", said_to_others(listener)
+    if token is None or sys.stdout.isatty():
+        say(f"open {url}{f'#{token}' if token else ''} in a browser; Ctrl-C ends\n{others}")
+        yield
+        return
+    with tempfile.NamedTemporaryFile("w", prefix="nicegan-link-", suffix=".txt") as file:
+        file.write(f"{url}#{token}\n")
+        file.flush()
+        say(f"open the link in {file.name}, which only you can read, in a browser; Ctrl-C ends\n{others}")
+        yield
+
+
+def say(text: str) -> None:
+    """Write at once, whoever reads."""
+    sys.stdout.write(text)
+    sys.stdout.flush()

@@ -75,6 +75,7 @@ def _help(kind: type[BaseModel], prog: str, default: BaseModel | None, descripti
 def without_none(text: str) -> str:
     """Return a help text without what only programmers know, that a value left out is None, and no wider than asked."""
     width = shutil.get_terminal_size().columns
+    text = re.sub(r"\(default:[\s│]+None\)", lambda found: re.sub(r"[^\s│]", " ", found[0]), text)
     lines = [_without_none(line) for line in text.split("\n")]
     return "\n".join(textwrap.fill(line, width) if len(line) > width else line for line in lines)
 
@@ -83,7 +84,6 @@ def _without_none(line: str) -> str:
     if line.startswith("usage:"):
         return line.replace("{None}|", "")
     line = re.sub(r"\{None\}\|(\S+)", lambda found: found[1] + " " * len("{None}|"), line)
-    line = line.replace("(default: None)", " " * len("(default: None)"))
     return line if line.endswith("│") else line.rstrip()
 
 
@@ -124,7 +124,8 @@ def one_line(box: str) -> str:
         if line and not line.startswith((*_RULES, "For further information")):
             kept.append(line)
     text = " ".join(kept)
-    group = re.match(r"Error parsing method\.(\w+): \d+ validation", text)  # whose flags begin with its name
+    # Of a group, whose flags begin with its name; a method's own flags have no prefix.
+    group = re.match(r"Error parsing (?!method:)(?:method\.)?([a-z][\w.]*): \d+ validation", text)
     prefix = f"{group[1]}." if group else ""
     text = re.sub(r"Error parsing \S+: \d+ validation errors? for \w+ ", "", text)
     text = re.sub(r"\[type=\w+, input_value=(.*?), input_type=(\w+)\]", _got, text)

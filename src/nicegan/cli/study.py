@@ -9,71 +9,38 @@ from typing import Annotated, Literal
 import tyro
 from pydantic import Field, PositiveInt
 
-from nicegan.cli.parse import parse
-from nicegan.config import Frozen, Side
-from nicegan.errors import ConfigError, StudyError
-from nicegan.study.definition import Kind, Language, Rule, Show
+from nicegan.cli.parts import Part, run_part
+from nicegan.config import Frozen
+from nicegan.errors import StudyError
+from nicegan.study.definition import Plan
 
-USAGE = """usage: nicegan study PART ...
-
-parts:
-  create  make a study from source images and the outputs of several methods
-  serve   let raters answer in their browsers
-  report  shares with intervals, tests, agreement; while it runs or after
-  plan    how many raters and images it takes to find a difference of two shares
-
-nicegan study PART --help says more.
-"""
 SEVERAL = "--method"  # takes several values, and may also be given several times
 
 
-class CreateArguments(Frozen):
-    """Make the folder of a study; all that decides it is written now, and cannot be changed after.
+class SourceArguments(Frozen):
+    """Where a study gets its images from, and where it goes."""
 
-    nicegan study create --source photos/testA --method ours=out/ours theirs=out/theirs --out STUDY
-
-    nicegan study create --comparison runs/comparison DIRECTION --out STUDY
-    """
-
-    out: Path
-    """The study's folder; new."""
+    comparison: Annotated[Path | None, tyro.conf.Positional] = None
+    """A finished folder of nicegan compare, in place of --source and --method."""
+    to: Literal["A", "B"] = "B"
+    """Of a comparison: the domain that was translated into."""
     source: Path | None = None
     """Folder of the images that were translated."""
     method: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=DIR ...")] = ()
     """Each method's name and the folder of its outputs, which are named like their sources."""
     reference: Path | None = None
     """Folder of real images: of the sources' names for --show reference, of any names for --kind real-or-fake."""
-    comparison: Annotated[tuple[Path, str] | None, tyro.conf.arg(metavar="DIR DIRECTION")] = None
-    """A finished folder of nicegan compare, and a direction as its folder outputs has it, in place of --source and
-    --method."""
-    kind: Kind = "best"
-    """best: choose one of all methods' outputs; pairs: one of two, or cannot tell; real-or-fake: one image alone."""
-    show: Annotated[Show | None, tyro.conf.arg(metavar="source|reference|both|none")] = None
-    """What is shown beside the outputs: the source (the default), the reference, both or none."""
-    question: Annotated[str, Field(max_length=500)] | None = None
-    """The question's exact words; without it the usual ones of this kind."""
-    language: Language = "en"
-    """Language of the raters' pages: English or Chinese."""
-    votes_per_image: Annotated[int, Field(ge=1, le=10_000)] = 10
-    """How many raters answer each question: an image, and in pairs each pair of an image."""
-    images: PositiveInt | None = None
-    """How many source images, evenly chosen; all without it."""
-    size: Side | None = None
-    """Bring every image to so many pixels a side. Needed where the methods' outputs differ in size."""
-    trials: PositiveInt | None = None
-    """Trials of a rater that count; at most 30 without it."""
-    repeats: Annotated[int, Field(ge=0, le=1000)] = 2
-    """Trials that a rater gets twice: how well raters agree with themselves."""
-    obvious: Annotated[int, Field(ge=0, le=1000)] = 4
-    """Trials with an obvious answer, one output among damaged ones: who looks, and who does not."""
-    practice: Annotated[int, Field(ge=0, le=100)] = 1
-    """Trials before the first one that counts."""
-    seconds: Annotated[float, Field(gt=0, le=600)] | None = None
-    """How long each image is shown; for real-or-fake."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
-    """Seed of every order; a secret one without it."""
-    rule: Rule = Rule()
-    """When a rater is left out."""
+    out: Path = Path("study")
+    """The study's folder; new."""
+
+
+class CreateArguments(Plan, SourceArguments):
+    """Make the folder of a study; all that decides it is written now, and cannot be changed after.
+
+    nicegan study create runs/comparison
+
+    nicegan study create --source photos/testA --method ours=out/ours theirs=out/theirs --out STUDY
+    """
 
 
 class ServeArguments(Frozen):
@@ -132,39 +99,9 @@ class PlanArguments(Frozen):
     """Seed of the simulation."""
 
 
-Arguments = CreateArguments | ServeArguments | ReportArguments | PlanArguments
-Part = Literal["create", "serve", "report", "plan"]
-PARTS: dict[Part, type[Arguments]] = {
-    "create": CreateArguments,
-    "serve": ServeArguments,
-    "report": ReportArguments,
-    "plan": PlanArguments,
-}
-
-
 def run(arguments: list[str]) -> int:
     """Do one part; returns the exit code."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        sys.stdout.write(USAGE)
-        return 0 if arguments else 2
-    given = read_arguments(arguments)
-    if isinstance(given, CreateArguments):
-        return create(given)
-    if isinstance(given, ServeArguments):
-        return serve(given)
-    return report(given) if isinstance(given, ReportArguments) else plan(given)
-
-
-def read_arguments(arguments: list[str]) -> Arguments:
-    """Return what to do.
-
-    Raises:
-        ConfigError: no such part, or arguments that it does not take.
-    """
-    part, *rest = arguments
-    if part not in PARTS:
-        raise ConfigError(f"say what to do with a study: {', '.join(PARTS)}; not {part!r}")
-    return parse(PARTS[part], joined(rest) if part == "create" else rest, f"study {part}")
+    return run_part("study", PARTS, joined(arguments))
 
 
 def joined(arguments: list[str]) -> list[str]:
@@ -198,7 +135,7 @@ def serve(given: ServeArguments) -> int:
 
     from filelock import FileLock, Timeout
 
-    from nicegan.listening import open_port
+    from nicegan.listening import open_port, said_to_others, url_of
     from nicegan.study.definition import changed_images, read_study
     from nicegan.study.server import build_app, study_token
     from nicegan.study.server import serve as serve_app
@@ -221,20 +158,11 @@ def serve(given: ServeArguments) -> int:
             raise StudyError(f"{given.study} is served by another process: end that one first") from None
         session = Session(study, store)
         token = study_token(session) if given.token else None
-        host, port = listener.getsockname()[:2]
-        say_address(host, port, token)
+        way, others = f"/invited/{token}" if token else "/", said_to_others(listener)
+        sys.stdout.write(f"raters: {url_of(listener)}{way}\n{others}Ctrl-C ends; votes are kept\n")
+        sys.stdout.flush()
         serve_app(build_app(session, token), listener)
     return 0
-
-
-def say_address(host: str, port: int, token: str | None) -> None:
-    """Say where raters begin."""
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-    way = f"/invited/{token}" if token else "/"
-    sys.stdout.write(f"raters: http://{shown}:{port}{way}\n")
-    if host not in ("127.0.0.1", "::1"):
-        sys.stdout.write("(others reach this machine by its own name or address; Ctrl-C ends, votes are kept)\n")
-    sys.stdout.flush()
 
 
 def report(given: ReportArguments) -> int:
@@ -252,3 +180,11 @@ def plan(given: PlanArguments) -> int:
 
     sys.stdout.write(simulate(**given.model_dump()).text())
     return 0
+
+
+PARTS = {
+    "create": Part(CreateArguments, "make a study from source images and the outputs of several methods", create),
+    "serve": Part(ServeArguments, "let raters answer in their browsers", serve),
+    "report": Part(ReportArguments, "shares with intervals, tests, agreement; while it runs or after", report),
+    "plan": Part(PlanArguments, "how many raters and images it takes to find a difference of two shares", plan),
+}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from nicegan.cli.progress import bar
 from nicegan.console import say
 from nicegan.errors import ConfigError
-from nicegan.study.create import Plan, create_study
+from nicegan.study.create import create_study
 from nicegan.study.definition import OpenStudy, StudyDefinition
 from nicegan.study.sources import Sources, of_comparison, pair_folders, parse_methods
 from nicegan.study.trials import all_questions, num_assignments, trials_of
@@ -19,16 +20,11 @@ if TYPE_CHECKING:
 
     from nicegan.cli.study import CreateArguments
 
-SHARED = {"kind", "question", "language", "votes_per_image", "size", "trials", "repeats", "obvious", "practice"}
-SHARED |= {"seconds", "seed", "rule"}
-
 
 def create(given: CreateArguments, console: Console) -> int:
     """Make a study and say what it asks for; returns the exit code."""
-    show = given.show or ("none" if given.kind == "real-or-fake" else "source")
-    plan = Plan(show=show, num_images=given.images, **{name: getattr(given, name) for name in SHARED})
     with sources_of(given) as sources, bar(console, "copying images") as progress:
-        study = create_study(sources, plan, given.out, progress)
+        study = create_study(sources, given, given.out, progress)
     for line in in_words(study):
         say(console, line)
     return 0
@@ -39,15 +35,14 @@ def sources_of(given: CreateArguments) -> Iterator[Sources]:
     """Within: the images that the arguments name; raises ConfigError where they name none, or two sets."""
     if given.comparison is not None:
         if given.source or given.method:
-            raise ConfigError("give --comparison, or --source with --method, not both")
+            raise ConfigError(f"give the comparison {given.comparison}, or --source with --method, not both")
         if given.reference:
             raise ConfigError("--reference goes with --source; the real images of a comparison are its test images")
-        folder, direction = given.comparison
-        with of_comparison(folder, direction) as sources:
+        with of_comparison(given.comparison, given.to) as sources:
             yield sources if given.kind == "real-or-fake" else sources._replace(real=[])
         return
     if given.source is None or not given.method:
-        raise ConfigError("name --source and --method, or a finished --comparison (see nicegan study create --help)")
+        raise ConfigError("name a finished comparison, or --source and --method (see nicegan study create --help)")
     methods = parse_methods(given.method)
     yield pair_folders(given.source, methods, given.reference, pair_reference=given.kind != "real-or-fake")
 
@@ -71,11 +66,13 @@ def in_words(study: OpenStudy) -> list[str]:
 
 
 def notes(definition: StudyDefinition) -> list[str]:
-    """Return which methods have equal outputs, between which nobody can choose."""
+    """Return which methods have equal outputs, between which nobody can choose, or outputs that equal their sources."""
     found = []
-    for index, one in enumerate(definition.methods):
-        for other in definition.methods[index + 1 :]:
-            equal = sum(subject.outputs[one] == subject.outputs[other] for subject in definition.subjects)
-            if equal:
-                found.append(f"{equal} of {len(definition.subjects)} outputs of {one} and {other} are equal")
+    total, methods = len(definition.subjects), definition.methods
+    for method in methods:
+        if equal := sum(subject.outputs[method] == subject.source for subject in definition.subjects):
+            found.append(f"{equal} of {total} outputs of {method} are the source images themselves")
+    for one, other in combinations(methods, 2):
+        if equal := sum(subject.outputs[one] == subject.outputs[other] for subject in definition.subjects):
+            found.append(f"{equal} of {total} outputs of {one} and {other} are equal")
     return found

@@ -7,30 +7,28 @@ import io
 import json
 import secrets
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from nicegan.data.folders import evenly_chosen, listing, read_image, without_image_warnings
-from nicegan.errors import ConfigError, DataError
+from nicegan.errors import ConfigError, DataError, StudyError
 from nicegan.files import write_atomically
 from nicegan.study.definition import (
     IMAGES,
     STUDY_FILE,
     VOTES_FILE,
-    Kind,
-    Language,
     ObviousTrial,
     OpenStudy,
-    Rule,
-    Show,
+    Plan,
     StudyDefinition,
     Subject,
+    Task,
     read_study,
 )
 from nicegan.study.sources import Sources
@@ -42,32 +40,6 @@ NUM_OBVIOUS = 12  # obvious trials to choose from, at most
 DEFAULT_TRIALS = 30
 MOST_METHODS = 9  # at once; each has a key
 MOSAIC = 5  # squares a side of a damaged image
-
-
-class Plan(NamedTuple):
-    """What a study asks of its raters.
-
-    Args:
-        size: side in pixels that every image is brought to; None keeps sizes, which must then be equal.
-        num_images: sources to take, evenly chosen; None takes all.
-        trials: trials of a rater that count; None takes all questions, at most 30.
-        seed: of every order; None takes one that nobody knows.
-    """
-
-    kind: Kind = "best"
-    show: Show = "source"
-    question: str | None = None
-    language: Language = "en"
-    votes_per_image: int = 10
-    num_images: int | None = None
-    trials: int | None = None
-    repeats: int = 2
-    obvious: int = 4
-    practice: int = 1
-    seconds: float | None = None
-    size: int | None = None
-    seed: int | None = None
-    rule: Rule = Rule()
 
 
 def create_study(
@@ -84,13 +56,14 @@ def create_study(
     Raises:
         ConfigError: `out` is in use, or a plan that these images do not allow.
         DataError: images that cannot be read, or differ in size; all of them are listed.
+        StudyError: the folder cannot be written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} exists already: choose another --out")
     out = out.resolve()  # of a link, the folder that it leads to
     refuse_plan(sources, plan)
-    chosen = evenly_chosen(list(sources.source), plan.num_images or len(sources.source))
-    with _partial_folder(out) as partial:
+    chosen = evenly_chosen(list(sources.source), plan.images or len(sources.source))
+    with _reasons(out), _partial_folder(out) as partial:
         copier = ImageCopier(partial / IMAGES, plan.size)
         definition = _define(sources, plan, chosen, copier, progress)
         content = (json.dumps(definition.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n").encode()
@@ -108,19 +81,29 @@ def refuse_plan(sources: Sources, plan: Plan) -> None:
         raise ConfigError(f"--kind {plan.kind} compares methods: name two or more with --method")
     if alone and not sources.real:
         raise ConfigError("--kind real-or-fake shows real images among the outputs: name their folder with --reference")
-    if alone and plan.show != "none":
+    if alone and plan.shown != "none":
         raise ConfigError("--kind real-or-fake shows each image alone: leave out --show")
     if not alone and plan.seconds is not None:
         raise ConfigError("--seconds is for --kind real-or-fake")
-    if plan.show in ("reference", "both") and sources.reference is None:
+    if plan.shown in ("reference", "both") and sources.reference is None:
         raise ConfigError(
-            f"--show {plan.show} needs a reference image for each source, of its name: name their folder "
+            f"--show {plan.shown} needs a reference image for each source, of its name: name their folder "
             "with --reference"
         )
-    if plan.show in ("none", "source") and sources.reference is not None:
+    if plan.shown in ("none", "source") and sources.reference is not None:
         raise ConfigError("--reference is not shown: add --show reference or --show both, or leave it out")
     if plan.question is not None and not plan.question.strip():
         raise ConfigError("--question is empty: leave it out for the usual one")
+
+
+@contextmanager
+def _reasons(out: Path) -> Iterator[None]:
+    """Within: what the disk refuses becomes a StudyError of one line."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else problem
+        raise StudyError(f"{out} cannot be written: {reason}; make room, or name another folder with --out") from None
 
 
 @contextmanager
@@ -239,23 +222,16 @@ def _definition(
     """Return the definition; raises ConfigError where more trials are asked for than there are questions."""
     seed = secrets.randbits(62) if plan.seed is None else plan.seed
     definition = StudyDefinition(
+        **{name: getattr(plan, name) for name in Task.model_fields},
         made_with=f"nicegan {version('nicegan')}",
-        kind=plan.kind,
-        show=plan.show,
-        language=plan.language,
-        question=(plan.question or default_question(plan.kind, plan.show, plan.language)).strip(),
+        show=plan.shown,
+        question=(plan.question or default_question(plan.kind, plan.shown, plan.language)).strip(),
         methods=tuple(methods),
         subjects=tuple(subjects),
         real_images=tuple(shuffled(real_images, seed, "real images")),
         obvious_trials=obvious_trials,
-        votes_per_image=plan.votes_per_image,
         trials=1,
-        repeats=plan.repeats,
-        obvious=plan.obvious,
-        practice=plan.practice,
-        seconds=plan.seconds,
         seed=seed,
-        rule=plan.rule,
     )
     num_questions = len(all_questions(definition))
     trials = plan.trials or min(num_questions, DEFAULT_TRIALS)

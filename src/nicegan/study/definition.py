@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+import tyro
+from pydantic import Field, NonNegativeInt, PositiveInt
 
-from nicegan.config import Frozen, first_mistake
+from nicegan.config import Frozen, Side, first_mistake
 from nicegan.errors import StudyError
 
 FORMAT_VERSION = 1
@@ -34,6 +35,53 @@ class Rule(Frozen):
     """Left out if half of the answers took less time."""
     position_p: Fraction = 0.0001
     """Left out if somebody without a habit would choose one position so often with less than this probability."""
+    late_seconds: Annotated[float, Field(ge=0, le=3600)] = 10
+    """Of a study with --seconds: an answer is late if it comes so long after its image should have been hidden."""
+    late_share: Fraction = 1
+    """Left out if more of the answers are late; 1 leaves nobody out."""
+
+
+class Task(Frozen):
+    """What every rater of a study does."""
+
+    kind: Kind = "best"
+    """best: choose one of all methods' outputs; pairs: one of two, or cannot tell; real-or-fake: one image alone."""
+    language: Language = "en"
+    """Language of the raters' pages: English or Chinese."""
+    votes_per_image: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """How many raters answer each question: an image, and in pairs each pair of an image."""
+    repeats: Annotated[int, Field(ge=0, le=1000)] = 2
+    """Trials that a rater gets twice: how well raters agree with themselves."""
+    obvious: Annotated[int, Field(ge=0, le=1000)] = 4
+    """Trials with an obvious answer, one output among damaged ones: who looks, and who does not."""
+    practice: Annotated[int, Field(ge=0, le=100)] = 1
+    """Trials before the first one that counts."""
+    seconds: Annotated[float, Field(gt=0, le=600)] | None = None
+    """How long each image is shown; for real-or-fake."""
+    rule: Rule = Rule()
+    """When a rater is left out."""
+
+
+class Plan(Task):
+    """What is asked for when a study is made; what is left out is chosen then."""
+
+    show: Annotated[Show | None, tyro.conf.arg(metavar="source|reference|both|none")] = None
+    """What is shown beside the outputs: the source (the default), the reference, both or none."""
+    question: Annotated[str, Field(max_length=500)] | None = None
+    """The question's exact words; without it the usual ones of this kind."""
+    images: PositiveInt | None = None
+    """How many source images, evenly chosen; all without it."""
+    size: Side | None = None
+    """Bring every image to so many pixels a side. Needed where the methods' outputs differ in size."""
+    trials: PositiveInt | None = None
+    """Trials of a rater that count; at most 30 without it."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    """Seed of every order; a secret one without it."""
+
+    @property
+    def shown(self) -> Show:
+        """Return what is shown beside the outputs."""
+        return self.show or ("none" if self.kind == "real-or-fake" else "source")
 
 
 class Subject(Frozen):
@@ -55,30 +103,21 @@ class ObviousTrial(Frozen):
     damaged: tuple[FileName, ...]
 
 
-class StudyDefinition(Frozen):
+class StudyDefinition(Task):
     """All that decides a study: with it and a rater's number, everything that a rater sees can be told again."""
 
     format_version: Literal[1] = FORMAT_VERSION
     made_with: str
-    kind: Kind
     show: Show
-    language: Language
     question: Annotated[str, Field(min_length=1, max_length=500)]
     methods: Annotated[tuple[str, ...], Field(min_length=1)]
     subjects: Annotated[tuple[Subject, ...], Field(min_length=1)]
     real_images: tuple[FileName, ...] = ()
     """Real images of a study of the kind real-or-fake."""
     obvious_trials: tuple[ObviousTrial, ...] = ()
-    votes_per_image: PositiveInt
     trials: PositiveInt
     """Trials of a rater that count."""
-    repeats: NonNegativeInt
-    obvious: NonNegativeInt
-    practice: NonNegativeInt
-    seconds: PositiveFloat | None = None
-    """How long the image of a trial of the kind real-or-fake is shown."""
     seed: NonNegativeInt
-    rule: Rule = Rule()
 
     def files(self) -> set[str]:
         """Return the names of all images."""

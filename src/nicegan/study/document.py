@@ -17,6 +17,7 @@ from nicegan.study.sentences import (
     INTERVALS,
     agreement_in_words,
     for_the_paper,
+    late_in_words,
     percent,
     rule_in_words,
     test_in_words,
@@ -118,13 +119,19 @@ def _raters(results: Results) -> list[Part]:
 
 
 def _times(results: Results) -> list[str]:
-    times = results.times
-    if times is None:
-        return ["No browser told how long answers took."]
-    return [
-        f"An answer took {times.median:.1f} seconds in the median (quartiles {times.lower:.1f} and {times.upper:.1f}); "
-        f"a rater's answers took {times.minutes:.1f} minutes together in the median."
-    ]
+    definition, times, lines = results.definition, results.times, ["No browser told how long answers took."]
+    if times is not None:
+        lines = [
+            f"An answer took {times.median:.1f} seconds in the median (quartiles {times.lower:.1f} and "
+            f"{times.upper:.1f}); a rater's answers took {times.minutes:.1f} minutes together in the median."
+        ]
+    if definition.seconds:
+        lines.append(
+            f"{results.num_late} of the {results.counted.num_votes} votes that count came late: "
+            f"{late_in_words(definition)}. Only the rater's page hides the image after {definition.seconds:g} seconds, "
+            "so nobody knows how long the image of a late vote was seen."
+        )
+    return lines
 
 
 def markdown(title: str, parts: Sequence[Part]) -> str:
@@ -156,12 +163,14 @@ def as_json(results: Results) -> dict[str, Any]:
         "counted": _group(results.counted),
         "everybody": _group(results.everybody),
         "times": results.times and results.times._asdict(),
+        "late_votes": results.num_late,
         "raters": [
             {
                 "number": record.rater.number,
                 "answers": len(record.votes),
                 "is_finished": record.is_finished,
                 "median_seconds": median_seconds(record.votes),
+                "late_answers": len(record.late),
                 "left_out": record.left_out,
             }
             for record in results.records
@@ -202,7 +211,7 @@ def votes_csv(results: Results) -> str:
     """Return every vote, in the order of raters and trials."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    head = "rater assignment trial role image shown answer chosen seconds voted_at left_out"
+    head = "rater assignment trial role image shown answer chosen seconds voted_at late left_out"
     writer.writerow(head.split())
     for record in results.records:
         for vote in record.votes:
@@ -215,5 +224,6 @@ def votes_csv(results: Results) -> str:
             answer = int(vote.answer) + 1 if vote.answer.isdecimal() else vote.answer
             row = [record.rater.number, record.rater.assignment + 1, vote.trial + 1, trial.role, image, shown, answer]
             seconds = "" if vote.milliseconds is None else vote.milliseconds / 1000
-            writer.writerow([*row, vote.chosen, seconds, moment, int(bool(record.left_out))])
+            late, left_out = int(vote.trial in record.late), int(bool(record.left_out))
+            writer.writerow([*row, vote.chosen, seconds, moment, late, left_out])
     return text.getvalue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from scipy.special import bdtrc
@@ -50,9 +51,23 @@ def reasons_to_leave_out(definition: StudyDefinition, trials: Sequence[Trial], v
     seconds = median_seconds(real)
     if seconds is not None and seconds < rule.median_seconds:
         reasons.append(f"half of the answers within {seconds:.2f} seconds")
+    num_late = len(late_trials(definition, votes) & {vote.trial for vote in real})
+    if num_late > rule.late_share * len(real):
+        reasons.append(f"{num_late} of {len(real)} answers late")
     if definition.kind != "real-or-fake" and (habit := _habit(trials, real)) and habit.probability < rule.position_p:
         reasons.append(f"position {habit.position + 1} chosen {habit.times} of {habit.num_votes} times")
     return reasons
+
+
+def late_trials(definition: StudyDefinition, votes: Sequence[Vote]) -> set[int]:
+    """Return the trials that a rater answered late, by the server's clock: none in a study that hides no image.
+
+    A trial begins when the vote before it comes, so the first trial is never late.
+    """
+    if definition.seconds is None:
+        return set()
+    allowed = definition.seconds + definition.rule.late_seconds
+    return {vote.trial for before, vote in pairwise(votes) if vote.voted_at - before.voted_at > allowed}
 
 
 def median_seconds(votes: Sequence[Vote]) -> float | None:

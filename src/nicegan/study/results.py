@@ -95,6 +95,12 @@ class Results(NamedTuple):
         return [record for record in self.records if record.left_out]
 
     @property
+    def num_late(self) -> int:
+        """Return how many of the votes that count came late."""
+        kept = [record for record in self.records if not record.left_out]
+        return sum(vote.trial in record.late for record in kept for _, vote in record.counted())
+
+    @property
     def chance(self) -> float:
         """Return the share of a method if raters saw no difference."""
         return 1 / len(self.definition.methods) if self.definition.kind == "best" else 0.5

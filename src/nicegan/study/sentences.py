@@ -74,9 +74,17 @@ def rule_in_words(definition: StudyDefinition) -> str:
         parts.append(f"fewer than {100 * rule.repeats_same:g} % of the repeated trials answered alike")
     if rule.median_seconds:
         parts.append(f"a median answer within {rule.median_seconds:g} seconds")
+    if definition.seconds and rule.late_share < 1:
+        parts.append(f"more than {100 * rule.late_share:g} % of the answers late ({late_in_words(definition)})")
     if rule.position_p and definition.kind != "real-or-fake":
         parts.append(f"one position chosen so often that chance does it with p < {rule.position_p:g}")
     return f"left out were raters with {', or with '.join(parts)}" if parts else "nobody was left out"
+
+
+def late_in_words(definition: StudyDefinition) -> str:
+    """Return when an answer is late, for a study that hides its images."""
+    allowed = (definition.seconds or 0) + definition.rule.late_seconds
+    return f"more than {allowed:g} seconds after the answer before it, by the server's clock"
 
 
 def test_in_words(results: Results, group: Group) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import Any
@@ -50,6 +51,7 @@ class Pages:
 
     def __init__(self, session: Session, token: str | None) -> None:
         self.session, self.token = session, token
+        self.reported = set[str]()  # problems of the disk that the terminal has
         self.definition = session.study.definition
         self.words = WORDS[self.definition.language]
         templates = Environment(
@@ -177,8 +179,11 @@ class Pages:
         return rater
 
     async def refused(self, request: Request, problem: Exception) -> Response:
-        """Say what is wrong with a request, or that the disk takes nothing."""
+        """Say what is wrong with a request, or that the disk takes nothing; the terminal gets the latter once."""
         status = problem.status_code if isinstance(problem, HTTPException) else 503
+        if status == 503 and (said := str(problem)) not in self.reported:
+            self.reported.add(said)
+            sys.stderr.write(f"nicegan: {said}\n")
         name = {413: "too_large", 503: "cannot_keep", 400: "bad_vote"}.get(status, "no_page")
         if wants_json(request):
             return JSONResponse({"problem": self.words[name]}, status)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from nicegan.comparison.outputs import DIRECTIONS, fakes_folder, output_names
+from nicegan.comparison.outputs import Direction, fakes_folder, output_names
 from nicegan.comparison.plan import COMPARISON_FILE
 from nicegan.config import first_mistake
 from nicegan.data.folders import require_images
@@ -17,6 +17,7 @@ from nicegan.errors import ConfigError, DataError
 from nicegan.evaluation.held_out import read_test_images
 from nicegan.evaluation.pairs import partners
 from nicegan.run_config import RunConfig
+from nicegan.shapes import OTHER, DomainName
 from nicegan.study.definition import REAL
 from nicegan.study.trials import CANNOT_TELL, DAMAGED, SAYS_FAKE, WHOLE
 
@@ -98,16 +99,14 @@ def _paired(sources: dict[str, Path], folder: Path, source: Path) -> tuple[dict[
 
 
 @contextmanager
-def of_comparison(folder: Path, direction: str) -> Iterator[Sources]:
+def of_comparison(folder: Path, to: DomainName) -> Iterator[Sources]:
     """Within: the test images and outputs of a finished `nicegan compare`, of each recipe's first seed.
 
     Raises:
-        ConfigError: there is no comparison, no such direction, or a recipe without outputs.
+        ConfigError: there is no comparison, or a recipe without outputs.
         DataError: test images that cannot be read any more.
     """
-    way = next((one for one in DIRECTIONS if one.folder.casefold() == direction.casefold()), None)
-    if way is None:
-        raise ConfigError(f"--comparison: the direction is {' or '.join(one.folder for one in DIRECTIONS)}")
+    way = Direction(OTHER[to], to)
     data, recipes, seed = _read_comparison(folder)
     with TemporaryDirectory(prefix="nicegan-") as unpacked:
         tests = read_test_images(data, Path(unpacked) / "tests")

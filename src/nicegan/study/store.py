@@ -163,8 +163,8 @@ class VoteStore:
         """Return the rater of a key, new with this assignment unless the key is known already."""
         with self._transaction() as connection:
             connection.execute(
-                "INSERT INTO raters (key, assignment, joined_at) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING",
-                (key, assignment, int(time.time())),
+                "INSERT INTO raters VALUES (NULL, ?, ?, ?) ON CONFLICT (key) DO NOTHING",  # older files name the third
+                (key, assignment, int(time.time())),  # column "place"
             )
             row = connection.execute("SELECT * FROM raters WHERE key = ?", (key,)).fetchone()
         return Rater(*row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -10,18 +10,22 @@ from numpy.typing import NDArray
 
 from nicegan.errors import StudyError
 from nicegan.study.definition import OpenStudy, StudyDefinition
-from nicegan.study.raters import reasons_to_leave_out
+from nicegan.study.raters import late_trials, reasons_to_leave_out
 from nicegan.study.store import Rater, Vote, VoteStore
 from nicegan.study.trials import CANNOT_TELL, SAYS_REAL, Trial, trials_of
 
 
 class RaterRecord(NamedTuple):
-    """All of one rater; `left_out` says why the rule leaves the rater out, and is empty for one who counts."""
+    """All of one rater; `left_out` says why the rule leaves the rater out, and is empty for one who counts.
+
+    `late` are the trials that were answered later than the rule of the study allows.
+    """
 
     rater: Rater
     trials: list[Trial]
     votes: list[Vote]
     left_out: list[str]
+    late: Set[int] = frozenset()
 
     @property
     def is_finished(self) -> bool:
@@ -61,7 +65,7 @@ def read_records(study: OpenStudy, store: VoteStore) -> list[RaterRecord]:
         theirs = votes.pop(rater.number, [])
         _refuse_strange(study, trials, theirs)
         reasons = reasons_to_leave_out(study.definition, trials, theirs)
-        records.append(RaterRecord(rater, trials, theirs, reasons))
+        records.append(RaterRecord(rater, trials, theirs, reasons, late_trials(study.definition, theirs)))
     if votes:
         raise StudyError(f"{study.votes} holds votes of nobody (rater {min(votes)}): put a copy of it back")
     return records

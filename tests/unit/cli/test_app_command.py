@@ -1,5 +1,6 @@
 """nicegan app from the command line: every mistake is one line, before the page is served."""
 
+import io
 import socket
 from importlib import util
 from pathlib import Path
@@ -10,6 +11,7 @@ from tests.unit.cli.test_commands import run
 
 from nicegan import extras
 from nicegan.cli import app as app_command
+from nicegan.listening import is_loopback, open_port
 
 
 @pytest.fixture
@@ -61,9 +63,20 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert (code, said) == (2, "nicegan: app needs gradio: pip install 'nicegan[app]'\n")
 
 
-def test_the_address_is_said_as_a_browser_takes_it() -> None:
-    assert app_command.address("127.0.0.1", 7860) == "open http://127.0.0.1:7860/ in a browser; Ctrl-C ends\n"
-    assert app_command.address("::1", 80).startswith("open http://[::1]:80/")
-    said = app_command.address("0.0.0.0", 80)
-    assert said.startswith("open http://127.0.0.1:80/")
-    assert "others reach this machine" in said
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("host", "begins"), [("127.0.0.1", "http://127.0.0.1:"), ("0.0.0.0", "http://127.0.0.1:"), ("::1", "http://[::1]:")]
+)
+def test_the_address_is_said_as_a_browser_takes_it(host: str, begins: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    token = None if is_loopback(host) else "word"
+    with open_port(host, 0) as listener, app_command.announced(listener, token):
+        first, *rest = terminal.getvalue().splitlines()
+        port = listener.getsockname()[1]
+    assert first == f"open {begins}{port}/{'#word' if token else ''} in a browser; Ctrl-C ends"
+    assert len(rest) == (token is not None), "who cannot come is told nothing"

@@ -13,6 +13,7 @@ from tests.study_server import JSON, Client, ballot, join, process_of, read_page
 
 from nicegan import cli, extras
 from nicegan.cli import study as command
+from nicegan.cli.parse import parse
 from nicegan.errors import NiceganError, StudyError
 
 
@@ -29,8 +30,7 @@ def make(folders: dict[str, Path], out: Path, *more: str) -> None:
 def test_methods_are_named_once_or_each_by_itself() -> None:
     expected = ["--out", "x", "--method", "a=1", "b=2", "c=3"]
     assert command.joined(["--method", "a=1", "b=2", "--out", "x", "--method=c=3"]) == expected
-    given = command.read_arguments(["create", *expected])
-    assert isinstance(given, command.CreateArguments)
+    given = parse(command.CreateArguments, expected, "study create")
     assert given.method == ("a=1", "b=2", "c=3")
 
 
@@ -49,6 +49,19 @@ def test_equal_outputs_are_told(folders: dict[str, Path], tmp_path: Path, capsys
     assert "4 of 4 outputs of one and two are equal" in capsys.readouterr().err
 
 
+def test_outputs_that_are_their_sources_are_told(
+    folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(folders | {"two": folders["source"]}, tmp_path / "study")
+    assert "4 of 4 outputs of two are the source images themselves" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_named(folders: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StudyError, match="file/study cannot be written: Not a directory; make room, or name another"):
+        make(folders, tmp_path / "file" / "study")
+
+
 def test_real_images_are_counted(folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make(folders, tmp_path / "study", "--kind", "real-or-fake", "--reference", str(folders["real"]), "--seconds", "1")
     assert "4 of the images are real (33 %)" in capsys.readouterr().err
@@ -57,15 +70,19 @@ def test_real_images_are_counted(folders: dict[str, Path], tmp_path: Path, capsy
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["judge"], "say what to do with a study: create, serve, report, plan; not 'judge'"),
-        (["create", "--out", "x"], "name --source and --method, or a finished --comparison"),
-        (["create", "--out", "x", "--comparison", "runs", "A2B", "--source", "y"], "not both"),
-        (["create", "--out", "x", "--comparison", "runs", "A2B", "--reference", "y"], "--reference goes with --source"),
-        (["create", "--out", "x", "--comparison", "runs", "A2B"], "runs is not a folder of nicegan compare"),
+        (["judge"], "nicegan study has the parts create, serve, report, plan; not 'judge'"),
+        (["create", "--out", "x"], "name a finished comparison, or --source and --method"),
+        (["create", "runs", "--out", "x", "--source", "y"], "not both"),
+        (["create", "runs", "--out", "x", "--reference", "y"], "--reference goes with --source"),
+        (["create", "runs", "--out", "x"], "runs is not a folder of nicegan compare"),
+        (["create", "runs", "--to", "C"], "--to"),
         (["create", "--out", "x", "--source", "nowhere", "--method", "a=b", "c=d"], "nowhere is not a folder"),
         (["create", "--out", "x", "--kind", "worst"], "kind"),
         (["create", "--out", "x", "--vote", "3"], "there is no option --vote"),
-        (["create", "--out", "x", "--rule.obvious-right", "2"], "less than or equal to 1"),
+        (
+            ["create", "--out", "x", "--rule.obvious-right", "2"],
+            "--rule.obvious-right: should be less than",
+        ),
         (["serve", "nowhere"], "nowhere is not a study: it has no study.json"),
         (["serve", "nowhere", "--port", "99999"], "less than or equal to 65535"),
         (["report", "nowhere"], "nowhere is not a study"),

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from tests.study_raters import METHODS, make_study, paint
+from tests.study_raters import METHODS, changed, make_study, paint
 
 from nicegan.data.folders import read_image
 from nicegan.errors import ConfigError, DataError, StudyError
 from nicegan.run_config import RunConfig
-from nicegan.study.create import Plan, create_study, damage
-from nicegan.study.definition import changed_images, read_study
+from nicegan.study.create import create_study, damage
+from nicegan.study.definition import Plan, changed_images, read_study
 from nicegan.study.sources import of_comparison, pair_folders, parse_methods
 from nicegan.study.trials import trials_of
 from nicegan.study.words import QUESTIONS, WORDS
@@ -39,7 +39,10 @@ def test_all_that_decides_the_study_is_in_its_file(tmp_path: Path) -> None:
     assert content["format_version"] == 1
     assert content["question"] == QUESTIONS["en"]["best-of-source"]
     assert content["methods"] == list(METHODS)
-    assert content["rule"] == {"obvious_right": 0.75, "repeats_same": 0, "median_seconds": 0.5, "position_p": 0.0001}
+    assert content["rule"] == {
+        "obvious_right": 0.75, "repeats_same": 0, "median_seconds": 0.5, "position_p": 0.0001, "late_seconds": 10,
+        "late_share": 1,
+    }  # fmt: skip
     assert changed_images(study) == []
     assert {path.stem for path in (study.folder / "images").iterdir()} == study.definition.files()
     assert sorted(path.name for path in study.folder.iterdir()) == ["images", "study.json", "votes.sqlite"]
@@ -158,7 +161,7 @@ def test_references_are_shown_beside_the_outputs(tmp_path: Path) -> None:
     study = create_study(sources, plan, tmp_path / "study")
     assert set(trials_of(study.definition, 0, 1)[0].context) == {"source", "reference"}
     with pytest.raises(ConfigError, match="--reference is not shown"):
-        create_study(sources, plan._replace(show="source"), tmp_path / "other")
+        create_study(sources, changed(plan, show="source"), tmp_path / "other")
 
 
 def test_other_versions_and_damaged_files_are_refused(tmp_path: Path) -> None:
@@ -178,6 +181,14 @@ def test_other_versions_and_damaged_files_are_refused(tmp_path: Path) -> None:
             read_study(study.folder)
     with pytest.raises(StudyError, match="is not a study: it has no study.json"):
         read_study(tmp_path)
+
+
+def test_a_study_of_before_there_was_a_rule_for_late_answers_leaves_nobody_out_for_them(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    content = json.loads((study.folder / "study.json").read_text())
+    del content["rule"]["late_seconds"], content["rule"]["late_share"]
+    (study.folder / "study.json").write_text(json.dumps(content))
+    assert read_study(study.folder).definition.rule.late_share == 1
 
 
 def test_changed_images_are_found(tmp_path: Path) -> None:
@@ -202,7 +213,7 @@ def test_a_study_of_a_finished_comparison(dataset: Path, tmp_path: Path) -> None
     for shade, name in enumerate(TWO):
         paint(folder / "outputs" / "A2B" / name / "seed-4", 3, shade)
     (folder / "comparison.json").write_text(json.dumps({"recipes": recipes, "seeds": [4, 5]}))
-    with of_comparison(folder, "a2b") as sources:
+    with of_comparison(folder, "B") as sources:
         study = create_study(sources._replace(real=[]), Plan(repeats=0), tmp_path / "study")
         assert len(sources.real) == 3
         with pytest.raises(DataError, match="differ in size"):
@@ -212,16 +223,14 @@ def test_a_study_of_a_finished_comparison(dataset: Path, tmp_path: Path) -> None
     (folder / "outputs" / "A2B" / "beta" / "seed-4" / "image_001.png").unlink()
     with (
         pytest.raises(ConfigError, match="lacks 1 of 3 outputs: let the comparison finish"),
-        of_comparison(folder, "A2B"),
+        of_comparison(folder, "B"),
     ):
         pass
 
 
 def test_a_folder_that_is_no_comparison_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="it has no comparison.json"), of_comparison(tmp_path, "a2b"):
+    with pytest.raises(ConfigError, match="it has no comparison.json"), of_comparison(tmp_path, "B"):
         pass
     (tmp_path / "comparison.json").write_text("{}")
-    with pytest.raises(ConfigError, match="cannot be read"), of_comparison(tmp_path, "A2B"):
-        pass
-    with pytest.raises(ConfigError, match="the direction is A2B or B2A"), of_comparison(tmp_path, "AB"):
+    with pytest.raises(ConfigError, match="cannot be read"), of_comparison(tmp_path, "A"):
         pass

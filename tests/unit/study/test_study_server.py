@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.study_raters import METHODS, make_study
+from tests.study_raters import METHODS, changed, make_study
 from tests.study_server import JSON, Client, Served, ballot, join, read_page, served
 
-from nicegan.study.create import Plan
+from nicegan.study.definition import Plan
 from nicegan.study.raters import IDLE_SECONDS
 from nicegan.study.server import HEADERS, MAX_BODY, study_token
 
@@ -21,7 +21,7 @@ NUM_TRIALS = 8
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(make_study(tmp_path_factory.mktemp("shared"), PLAN._replace(votes_per_image=60))) as one:
+    with served(make_study(tmp_path_factory.mktemp("shared"), changed(PLAN, votes_per_image=60))) as one:
         yield one
 
 
@@ -225,7 +225,7 @@ def test_places_are_given_again_when_their_raters_stay_away_or_do_not_count(tmp_
 
 
 def test_a_study_that_has_its_votes_takes_no_more(tmp_path: Path) -> None:
-    plan = PLAN._replace(rule=PLAN.rule.model_copy(update={"obvious_right": 0, "position_p": 0}))
+    plan = changed(PLAN, rule=PLAN.rule.model_copy(update={"obvious_right": 0, "position_p": 0}))
     with served(make_study(tmp_path, plan)) as one:
         client = one.client()
         for _ in range(3):
@@ -234,22 +234,25 @@ def test_a_study_that_has_its_votes_takes_no_more(tmp_path: Path) -> None:
         assert (answer.status, "has all the answers" in answer.text) == (200, True)
 
 
-def test_a_disk_that_takes_nothing_is_said_and_the_vote_can_be_sent_again(tmp_path: Path) -> None:
+def test_a_disk_that_takes_nothing_is_said_and_the_vote_can_be_sent_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with served(make_study(tmp_path, PLAN)) as one:
         client, store = one.client(), one.session.store
         link = join(client)
         vote = ballot(read_page(client.get(link)), "1")
         store.connection.execute("PRAGMA query_only = ON")
-        answer = client.post(link, vote, JSON)
+        answer = [client.post(link, vote, JSON) for _ in range(3)][-1]
         assert answer.status == 503
         assert "could not be kept" in answer.text
+        assert capsys.readouterr().err.count("make it writable\n") == 1, "whoever serves it reads why, once"
         store.connection.execute("PRAGMA query_only = OFF")
         assert client.post(link, vote, JSON).status == 200
         assert store.num_votes(1) == 1
 
 
 def test_chinese_pages_and_the_exact_question(tmp_path: Path) -> None:
-    plan = PLAN._replace(language="zh", question="<b>哪一张</b> & {name}?")
+    plan = changed(PLAN, language="zh", question="<b>哪一张</b> & {name}?")
     with served(make_study(tmp_path, plan)) as one:
         client = one.client()
         assert "开始" in client.get("/").text
@@ -264,7 +267,7 @@ def test_chinese_pages_and_the_exact_question(tmp_path: Path) -> None:
 def test_other_kinds(tmp_path: Path, kind: str, answers: list[str]) -> None:
     seconds = 0.5 if kind == "real-or-fake" else None
     show = "none" if kind == "real-or-fake" else "reference"
-    plan = PLAN._replace(kind=kind, show=show, seconds=seconds, votes_per_image=1)  # pyright: ignore
+    plan = changed(PLAN, kind=kind, show=show, seconds=seconds, votes_per_image=1)  # pyright: ignore
     with served(make_study(tmp_path, plan)) as one:
         client = one.client()
         link = join(client)

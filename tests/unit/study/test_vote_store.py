@@ -102,6 +102,20 @@ def test_another_version_is_refused(study: OpenStudy) -> None:
         VoteStore(study)
 
 
+def test_a_database_with_the_older_name_of_a_column_goes_on(study: OpenStudy) -> None:
+    with sqlite3.connect(study.votes) as connection:
+        connection.execute("ALTER TABLE raters RENAME COLUMN assignment TO place")
+        connection.execute("INSERT INTO raters (key, place, joined_at) VALUES (?, 3, 5)", (KEY,))
+    connection.close()
+    store = VoteStore(study)
+    assert store.raters() == [(1, KEY, 3, 5)]
+    assert store.add_rater(KEY, 7).assignment == 3
+    assert store.add_rater(KEY[::-1], 7)[:3] == (2, KEY[::-1], 7)
+    store.add_vote(vote(0))
+    assert store.progress()[1] == (1, 5)
+    store.close()
+
+
 def test_a_full_disk_takes_no_vote_and_loses_none(store: VoteStore) -> None:
     store.add_rater(KEY, 0)
     store.add_vote(vote(0))
