@@ -22,9 +22,9 @@ class Part(NamedTuple):
 
 def run_part(command: str, parts: Mapping[str, Part], arguments: list[str]) -> int:
     """Do the part of a command that the arguments name; returns the exit code."""
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if arguments and arguments[0] in ("-h", "--help"):
         sys.stdout.write(usage(command, parts))
-        return 0 if arguments else 2
+        return 0
     given = read_part(command, parts, arguments)
     return parts[arguments[0]].do(given)
 
@@ -33,8 +33,10 @@ def read_part(command: str, parts: Mapping[str, Part], arguments: list[str]) -> 
     """Return the arguments of the part that the first argument names.
 
     Raises:
-        ConfigError: no such part, or arguments that it does not take.
+        ConfigError: no part, no such part, or arguments that it does not take.
     """
+    if not arguments:
+        raise ConfigError(f"say which part: nicegan {command} {' or '.join(parts)}")
     name, *rest = arguments
     if name not in parts:
         raise ConfigError(f"nicegan {command} has the parts {', '.join(parts)}; not {name!r}")

@@ -60,7 +60,7 @@ MISTAKES = [
     (["translate", "DATA", "DATA", "--to", "B", "--out", "out"], "holds no model.safetensors"),
     (["translate", "DATA", "DATA", "--to", "C", "--out", "out"], "'C'"),
     (["translate", "DATA"], "--to"),
-    (["analyze"], "latents or heatmaps"),
+    (["analyze"], "analyze latents or heatmaps"),
     (["analyze", "colours"], "not 'colours'"),
     (["analyze", "latents", "--data", "DATA"], "models"),
     (["analyze", "latents", "DATA"], "no data"),
