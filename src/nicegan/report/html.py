@@ -16,7 +16,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #1d2430; background: #f6f7f9
 main { max-width: 1080px; margin: 0 auto; padding: 24px 16px 64px }
 h1 { font-size: 1.7rem; margin: .4em 0 0 } h2 { font-size: 1.15rem; margin: 2em 0 .6em }
 h3 { font-size: 1rem; margin: 2em 0 .4em } .scroll { margin: 12px 0 }
-p.lead { color: #5a6577; margin: .2em 0 1.2em }
+p.lead { color: #5a6577; margin: .2em 0 1.2em } p.note { color: #5a6577; font-size: .9rem; margin: .5em 0 }
 section { background: #fff; border: 1px solid #e2e6ec; border-radius: 8px; padding: 4px 20px 20px; margin: 20px 0 }
 table { border-collapse: collapse; width: 100% } .scroll { overflow-x: auto }
 th, td { text-align: left; padding: 6px 14px 6px 0; border-bottom: 1px solid #eceff3; vertical-align: top }
@@ -68,6 +68,11 @@ def subtitle(words: str) -> str:
 def paragraph(words: str) -> str:
     """Return a line of text."""
     return f"<p>{html.escape(words)}</p>"
+
+
+def note(words: str) -> str:
+    """Return a line of text that matters less than others."""
+    return f"<p class=note>{html.escape(words)}</p>"
 
 
 def figure(png: bytes, caption: str, *, wide: bool = False) -> str:
