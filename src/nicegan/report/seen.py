@@ -60,7 +60,7 @@ def _rest(findings: Findings) -> Iterable[str]:
     seen = {hint.symptom for hint in findings.hints}
     absent = [name for name in dict.fromkeys(findings.measured) if name not in seen]
     if absent:
-        yield f"Measured, and no sign of: {_listed(absent)}."
+        yield f"{'' if seen else 'Nothing that looks wrong. '}Measured, and no sign of: {_listed(absent)}."
     for names, reason in dict.fromkeys(findings.unmeasured):
         yield f"Not measured: {_listed(names)} ({reason})."
     yield f"Each sign, what it means and what helps: {GUIDE}."
