@@ -100,8 +100,8 @@ def _against_unchanged(method: MethodConfig | None) -> str:
 
 
 def _against_alike(method: MethodConfig | None) -> str:
-    weights = _with_values(method, "loss", ("cycle", "cross_cycle", "contrastive"))
-    larger = f", or with a larger {weights[0]}" if weights else ""
+    weights = [name for name in HOLDS_TO_INPUT if _exceeds_default(method, name) < 0]
+    larger = f", or with a larger {' or '.join(_with_values(method, 'loss', weights))}" if weights else ""
     return f"an earlier checkpoint (RUN@STEP); a new run with a smaller {_learning_rate(method)}{larger}"
 
 
@@ -110,9 +110,11 @@ def _against_guessing(method: MethodConfig | None) -> str:
 
 
 def _against_winning(method: MethodConfig | None) -> str:
-    weight = _with_values(method, "loss", ("adversarial",))
-    larger = f"; a new run with a larger {weight[0]}" if weight else ""
-    return f"more images, or a larger --crop-margin, so that it cannot learn them by heart{larger}"
+    too_large = [name for name in HOLDS_TO_INPUT if _exceeds_default(method, name) > 0]
+    weights = _with_values(method, "loss", too_large or ("adversarial",))
+    changed = f"a new run with a {'smaller' if too_large else 'larger'} {' or '.join(weights)}" if weights else ""
+    more = "more images, or a larger --crop-margin, so that it cannot learn them by heart"
+    return "; ".join(words for words in ((changed, more) if too_large else (more, changed)) if words)
 
 
 def _against_over_fitting(method: MethodConfig | None) -> str:
@@ -145,6 +147,14 @@ def _with_values(method: MethodConfig | None, group: str, names: Iterable[str]) 
     return [
         f"--{group}.{name.replace('_', '-')} (now {value:g})" for name, value in values.items() if value is not None
     ]
+
+
+def _exceeds_default(method: MethodConfig | None, weight: str) -> int:
+    """Return 1 for a loss's weight above the method's own, -1 for one below, and 0 for others."""
+    if method is None or (now := _setting(method, "loss", weight)) is None:
+        return 0
+    default = _setting(type(method)(), "loss", weight)
+    return (now > default) - (now < default)
 
 
 def _setting(method: MethodConfig | None, group: str, name: str) -> Any:
