@@ -48,7 +48,9 @@ class Findings(NamedTuple):
         return Findings(*(mine + others for mine, others in zip(self, other, strict=True)))
 
     def in_words(self) -> list[str]:
-        """Return lines for a terminal: each symptom with its measurements, then what to try."""
+        """Return lines for a terminal: each symptom with its measurements and what to try; or that there is none."""
+        if self.measured and not self.hints:
+            return [f"what we see: nothing that looks wrong; looked for: {', '.join(dict.fromkeys(self.measured))}"]
         return [
             line
             for hints in grouped(self.hints)

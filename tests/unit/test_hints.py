@@ -58,4 +58,6 @@ def test_both_directions_of_a_symptom_are_one_line() -> None:
         "  try: that",
     ]
     assert Findings().in_words() == []
+    [line] = Findings(measured=("pattern", "alike", "pattern")).in_words()
+    assert line == "what we see: nothing that looks wrong; looked for: pattern, alike"
     assert grid[0].as_dict()["title"] == TITLES["pattern"]

@@ -67,8 +67,7 @@ def evaluate(  # noqa: PLR0913
         DataError: folders without images or with one alone, images or a feature network that cannot be used.
     """
     _refuse_same(fake, against)
-    reals = read_set(Path(real))
-    fakes = [read_set(Path(folder)) for folder in (fake, against) if folder is not None]
+    reals, *fakes = [read_set(Path(folder)) for folder in (real, fake, against) if folder is not None]
     sources = None if source is None else read_set(Path(source), UNTRANSLATED)
     if sources:
         _ = [one.partners(sources) for one in fakes]  # what has no source is said before minutes are spent
@@ -76,8 +75,8 @@ def evaluate(  # noqa: PLR0913
     network = _open_network(features, resize, device, watch, processes)
     network.facts = network.facts._replace(size=asked)
     network.notes += _file_notes([reals, *fakes, *([sources] if sources else [])], asked)
-    found = score_sets(reals, fakes, sources, network, seed=seed, watch=watch, processes=processes)
-    return processes.on_first(lambda: add_appearance(found, reals, fakes, sources, {}))
+    scored = score_sets(reals, fakes, sources, network, seed=seed, watch=watch, processes=processes)
+    return processes.on_first(lambda: add_appearance(scored, reals, fakes, sources))
 
 
 def evaluate_model(  # noqa: PLR0913

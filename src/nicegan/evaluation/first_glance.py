@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ def add_appearance(
     real: ImageSet,
     fakes: Sequence[ImageSet],
     source: ImageSet | None,
-    methods: Mapping[str, MethodConfig],
+    methods: Mapping[str, MethodConfig] = MappingProxyType({}),
 ) -> Evaluation:
     """Return the evaluation with the appearance of each set of translations, and the hints that follow.
 

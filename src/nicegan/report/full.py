@@ -53,7 +53,7 @@ def report(  # noqa: PLR0913
         features: "inception" or a TorchScript file, for scores with intervals; without it sliced Wasserstein distances.
         device: where to compute.
         console, watch: told what is being made, and how far it is.
-        first: sections that stand before all others, as HTML.
+        first: sections that follow what we see, as HTML.
 
     Raises:
         ConfigError: there is no run. With `features` also what `evaluate_model` raises; the report is then as it was.
@@ -73,9 +73,14 @@ def report(  # noqa: PLR0913
         parts = {"Scores": scored} | analyses(run, config, machine)
         made = list(_made(parts, console))
         findings = image_findings(translations).and_also(loss_findings(config, folder.read_metrics()))
-    for line in findings.in_words() if console else ():
-        say(console, line)
+    _tell(console, findings.in_words())
     return write_report(run, first, made, findings)
+
+
+def _tell(console: Console | None, lines: list[str]) -> None:
+    if console:
+        for line in lines:
+            say(console, line)
 
 
 def analyses(run: Path, config: RunConfig, machine: Machine) -> dict[str, Callable[[], str]]:

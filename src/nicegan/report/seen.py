@@ -10,7 +10,7 @@ from nicegan.errors import NiceganError
 from nicegan.evaluation.appearance import MIN_IMAGES, measure_appearance
 from nicegan.hints import OF_IMAGES, TITLES, Findings, Symptom, grouped, measurements
 from nicegan.report.fit import fit_findings
-from nicegan.report.html import note, paragraph, section, subtitle
+from nicegan.report.html import hint, note, section
 from nicegan.report.translations import Translations
 from nicegan.run_config import RunConfig
 from nicegan.run_folder import Metrics
@@ -50,14 +50,13 @@ def seen_section(findings: Findings) -> str:
     """Return the section "What we see", as HTML."""
     content = ""
     for hints in grouped(findings.hints):
-        content += subtitle(TITLES[hints[0].symptom])
-        content += paragraph(f"Measured: {measurements(hints)}.") + paragraph(f"Try: {hints[0].advice}.")
+        content += hint(TITLES[hints[0].symptom], f"Measured: {measurements(hints)}.", f"Try: {hints[0].advice}.")
     return section("What we see", content + "".join(note(line) for line in _rest(findings)))
 
 
 def _rest(findings: Findings) -> Iterable[str]:
     """Return what was measured and not seen, and what could not be measured."""
-    seen = {hint.symptom for hint in findings.hints}
+    seen = {one.symptom for one in findings.hints}
     absent = [name for name in dict.fromkeys(findings.measured) if name not in seen]
     if absent:
         yield f"{'' if seen else 'Nothing that looks wrong. '}Measured, and no sign of: {_listed(absent)}."

@@ -10,7 +10,7 @@ GRID = Hint("pattern", "A to B", "pattern score 3.10, and 1.00 is none", "a new 
 
 def lines(findings: Findings) -> list[str]:
     """The section's titles and paragraphs."""
-    return re.findall(r"<(?:h2|h3|p|p class=note)>(.*?)</", seen_section(findings))
+    return re.findall(r"<(?:h2|h3|p|p class=note)>(.*?)</(?:h2|h3|p)>", seen_section(findings))
 
 
 def test_each_symptom_has_its_measurement_and_what_to_try() -> None:
@@ -21,7 +21,7 @@ def test_each_symptom_has_its_measurement_and_what_to_try() -> None:
         "What we see",
         "A fine grid lies over the translations",
         "Measured: A to B: pattern score 3.10, and 1.00 is none; B to A: pattern score 3.10, and 1.00 is none.",
-        "Try: a new run with --network.upsample nearest.",
+        "Try: a new run with <code>--network.upsample</code> nearest.",
         "Measured, and no sign of: all translations look alike.",
         "Not measured: a discriminator only guesses (10 &lt;steps&gt;).",
         "Each sign, what it means and what helps: docs/looks_bad.md.",
