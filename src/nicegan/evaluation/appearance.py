@@ -6,7 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from nicegan.config import MethodConfig
-from nicegan.hints import Findings, Hint, Symptom, advice
+from nicegan.hints import OF_IMAGES, Findings, Hint, Symptom, advice
 from nicegan.metrics.likeness import chance_correlation, change, correlation, spread
 from nicegan.metrics.pattern import SMALLEST_SIDE, pattern_score
 from nicegan.metrics.wasserstein import sliced_wasserstein
@@ -18,6 +18,7 @@ NEGATIVE = -0.5  # correlation with the input from which a translation is its ne
 LITTLE_CHANGE = 0.25  # of the distance between a source and a real image of the target
 NO_NEARER = 0.9  # of the distance that untranslated images have from the target
 LITTLE_SPREAD = 0.25  # of the distance of two images
+OTHERS = tuple(name for name in OF_IMAGES if name != "alike")  # compare with details and contrast
 SOME_SPREAD = 1e-3  # of images that are not all one and the same
 
 
@@ -51,12 +52,20 @@ class Appearance(NamedTuple):
 
     def findings(self, where: str, method: MethodConfig | None) -> Findings:
         """Return the hints that the measurements give, with advice for a method."""
-        seen: dict[Symptom, str | None] = {"alike": self._alike()}
-        if seen["alike"] is None:  # the rest compares with what such images lack: details, and contrast of their own
-            seen |= {"pattern": self._pattern(), "inverted": self._inverted(), "unchanged": self._unchanged()}
-        has = {"pattern": self.pattern, "inverted": self.correlation, "unchanged": self.change, "alike": self.spread}
+        if words := self._alike():
+            hint = Hint("alike", where, words, advice("alike", method))
+            return Findings((hint,), ("alike",), ((OTHERS, f"{where}: it takes translations that are not all alike"),))
+        seen: dict[Symptom, str | None] = {
+            "pattern": self._pattern(),
+            "inverted": self._inverted(),
+            "unchanged": self._unchanged(),
+        }
+        has = {"alike": self.spread, "pattern": self.pattern, "inverted": self.correlation, "unchanged": self.change}
         hints = tuple(Hint(name, where, words, advice(name, method)) for name, words in seen.items() if words)
-        return Findings(hints, tuple(name for name in seen if has[name] is not None))
+        missing = tuple(name for name in OF_IMAGES if has[name] is None)
+        unmeasured = ((missing, f"{where}: images that are too small, without contrast or without their inputs"),)
+        measured = tuple(name for name in OF_IMAGES if name not in missing)
+        return Findings(hints, measured, unmeasured if missing else ())
 
     def _pattern(self) -> str | None:
         if self.pattern is None or self.pattern < MUCH_PATTERN:
