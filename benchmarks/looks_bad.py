@@ -61,7 +61,7 @@ SAME = KnownRun(
     "cyclegan-tiny",
     {
         "network": CYCLE, "loss": {"identity": 10.0}, "optimizer": {"learning_rate": 2e-3}, "image_size": 32,
-        "crop_margin": 0, "steps": 300,
+        "crop_margin": 0, "steps": 300, "score_every": 300,
     },
     num_train=24,
     is_mixed=True,
