@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from jaxtyping import Float
+from torch import Tensor
+
 from nicegan.config import MethodConfig
 from nicegan.hints import OF_IMAGES, Findings, Hint, Symptom, advice
 from nicegan.metrics.likeness import chance_correlation, change, correlation, spread
 from nicegan.metrics.pattern import SMALLEST_SIDE, pattern_score
 from nicegan.metrics.wasserstein import sliced_wasserstein
-from nicegan.shapes import Image
 
 MIN_IMAGES = 16  # of each set: two sets of 16 real images had pattern scores up to 1.64, two of 8 up to 2.01
 MUCH_PATTERN = 2.0
@@ -20,6 +22,8 @@ NO_NEARER = 0.9  # of the distance that untranslated images have from the target
 LITTLE_SPREAD = 0.25  # of the distance of two images
 OTHERS = tuple(name for name in OF_IMAGES if name != "alike")  # compare with details and contrast
 SOME_SPREAD = 1e-3  # of images that are not all one and the same
+
+Images = Float[Tensor, "_ 3 _ _"]
 
 
 class Distances(NamedTuple):
@@ -96,7 +100,7 @@ class Appearance(NamedTuple):
         return f"two translations are {100 * self.spread:.0f} % as far apart as two inputs or two real images"
 
 
-def measure_appearance(fake: Image, real: Image, source: Image | None) -> Appearance | None:
+def measure_appearance(fake: Images, real: Images, source: Images | None) -> Appearance | None:
     """Return how translations look; None where there are too few images of a set.
 
     Args:
@@ -117,7 +121,7 @@ def measure_appearance(fake: Image, real: Image, source: Image | None) -> Appear
     )
 
 
-def _pattern(fake: Image, real: Image) -> float | None:
+def _pattern(fake: Images, real: Images) -> float | None:
     """Return the pattern score; None for images that are too small, or flat."""
     if min(fake.shape[2:]) < SMALLEST_SIDE:
         return None
@@ -125,11 +129,11 @@ def _pattern(fake: Image, real: Image) -> float | None:
     return score if math.isfinite(score) else None
 
 
-def _spread(fake: Image, others: Image) -> float | None:
+def _spread(fake: Images, others: Images) -> float | None:
     """Return the spread of fakes over that of other images; None if these are all alike."""
     among_others = spread(others)
     return None if among_others < SOME_SPREAD else spread(fake) / among_others
 
 
-def _distances(fake: Image, real: Image, source: Image | None) -> Distances | None:
+def _distances(fake: Images, real: Images, source: Images | None) -> Distances | None:
     return None if source is None else Distances(sliced_wasserstein(fake, real), sliced_wasserstein(source, real))

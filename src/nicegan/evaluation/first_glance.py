@@ -14,10 +14,9 @@ from nicegan.config import Levels, MethodConfig, Size
 from nicegan.data.augment import to_network
 from nicegan.data.cache import scaled
 from nicegan.data.folders import evenly_chosen, read_image, without_image_warnings
-from nicegan.evaluation.appearance import MIN_IMAGES, Appearance, measure_appearance
+from nicegan.evaluation.appearance import MIN_IMAGES, Appearance, Images, measure_appearance
 from nicegan.evaluation.image_set import ImageSet
 from nicegan.evaluation.outcome import Evaluation
-from nicegan.shapes import Image
 
 NUM_LOOKED_AT = 64  # images of a set
 MOST_PIXELS = 32 << 18  # of a set: 32 images of 512 pixels a side
@@ -49,7 +48,7 @@ def add_appearance(
     return found._replace(appearances=appearances, hints=hints)
 
 
-def _appearance(images: Sequence[Image | None]) -> Appearance | None:
+def _appearance(images: Sequence[Images | None]) -> Appearance | None:
     """Return the appearance of fakes, reals and sources if all are of one size."""
     whole = [some for some in images if some is not None]
     if len(whole) < len(images) or len({some.shape[2:] for some in whole}) > 1:
@@ -58,7 +57,7 @@ def _appearance(images: Sequence[Image | None]) -> Appearance | None:
     return measure_appearance(fake, real, source[0] if source else None)
 
 
-def _read(paths: Sequence[Path], size: Size | None, levels: Levels) -> Image | None:
+def _read(paths: Sequence[Path], size: Size | None, levels: Levels) -> Images | None:
     """Return some of the images at this size, or at their own; None if these are several, or too large for many."""
     with without_image_warnings():
         width, height = (size[1], size[0]) if size else read_image(paths[0], levels).size
