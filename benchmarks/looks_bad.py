@@ -79,14 +79,6 @@ RUNS: dict[str, KnownRun] = {
     "winning": KnownRun("cyclegan-tiny", {"network": CYCLE, "loss": {"cycle": 1000.0}, "steps": 200}),
     "unchanged": SAME,
     "inverted": SAME._replace(change=negate),
-    "over-fitting": KnownRun(
-        "cyclegan-tiny",
-        {
-            "network": CYCLE, "optimizer": {"learning_rate": 2e-3}, "image_size": 32, "crop_margin": 0, "batch_size": 1,
-            "average_decay": 0.9, "steps": 400, "score_every": 50, "checkpoint_every": 50,
-        },
-        num_train=3,
-    ),
 }  # fmt: skip
 
 

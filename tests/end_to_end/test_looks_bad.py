@@ -59,10 +59,3 @@ def test_domains_that_hold_the_same_are_not_translated(name: str, tmp_path: Path
     found = symptoms(make(name, tmp_path))
     assert name in found
     assert not {"unchanged", "inverted"} - {name} & found
-
-
-@pytest.mark.long
-def test_three_training_images_are_learned_by_heart(tmp_path: Path) -> None:
-    [*hints] = (hint for hint in findings_of(make("over-fitting", tmp_path)).hints if hint.symptom == "over-fitting")
-    assert len(hints) == 1
-    assert "more images" in hints[0].advice
