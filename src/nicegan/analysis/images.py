@@ -44,6 +44,13 @@ def chosen_images(
     return {"A": _chosen(a, size, count, levels), "B": _chosen(b, size, count, levels)}
 
 
+def training_images(
+    dataset: Dataset, size: tuple[int, int], count: int, levels: Levels = FULL_LEVELS
+) -> dict[DomainName, DomainImages]:
+    """As `chosen_images`, of the training images."""
+    return chosen_images(dataset._replace(test_a=None, test_b=None), size, count, levels)
+
+
 def _chosen(source: ImageSource, size: tuple[int, int], count: int, levels: Levels) -> DomainImages:
     """Return images of one domain: files at equal distances, or the first ones of tar shards."""
     if isinstance(source, Files):

@@ -130,14 +130,14 @@ def _evaluated(given: EvaluateArguments, watch: Any, processes: ProcessGroup) ->
 
 
 def _print(console: Console, direction: str, found: Evaluation) -> None:
-    from nicegan.evaluation.score_table import below, difference_rows, score_rows, title
+    from nicegan.evaluation.score_table import below, difference_rows, hint_lines, score_rows, title
 
     for line in title(direction, found):
         console.print(line, markup=False, highlight=False, style="bold")
     console.print(_table(score_rows(found)))
     if found.difference:
         console.print(_table(difference_rows(found)))
-    for line in below(found):
+    for line in (*below(found), *hint_lines(found)):
         console.print(line, markup=False, highlight=False)
     console.print()
 

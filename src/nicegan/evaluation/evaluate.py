@@ -19,6 +19,7 @@ from nicegan.errors import ConfigError
 from nicegan.evaluation.content import similarity_to_sources
 from nicegan.evaluation.diversity import STYLES_NOTE, diversity
 from nicegan.evaluation.features import cached_features, shared_features
+from nicegan.evaluation.first_glance import add_appearance
 from nicegan.evaluation.held_out import read_test_images
 from nicegan.evaluation.image_set import ImageSet, read_set
 from nicegan.evaluation.measure import Choice, Measured, choose_halves, measure
@@ -66,8 +67,7 @@ def evaluate(  # noqa: PLR0913
         DataError: folders without images or with one alone, images or a feature network that cannot be used.
     """
     _refuse_same(fake, against)
-    reals = read_set(Path(real))
-    fakes = [read_set(Path(folder)) for folder in (fake, against) if folder is not None]
+    reals, *fakes = [read_set(Path(folder)) for folder in (real, fake, against) if folder is not None]
     sources = None if source is None else read_set(Path(source), UNTRANSLATED)
     if sources:
         _ = [one.partners(sources) for one in fakes]  # what has no source is said before minutes are spent
@@ -75,7 +75,8 @@ def evaluate(  # noqa: PLR0913
     network = _open_network(features, resize, device, watch, processes)
     network.facts = network.facts._replace(size=asked)
     network.notes += _file_notes([reals, *fakes, *([sources] if sources else [])], asked)
-    return score_sets(reals, fakes, sources, network, seed=seed, watch=watch, processes=processes)
+    scored = score_sets(reals, fakes, sources, network, seed=seed, watch=watch, processes=processes)
+    return processes.on_first(lambda: add_appearance(scored, reals, fakes, sources))
 
 
 def evaluate_model(  # noqa: PLR0913
@@ -249,7 +250,9 @@ def _scored(  # noqa: PLR0913
     inputs = tests[OTHER[target]]._replace(name=UNTRANSLATED)
     with _shared_folder(processes) as folder:
         fakes = _translated(translators, inputs, target, folder, network.facts.size, seed, watch, processes)
-        found = score_sets(tests[target], fakes, inputs, network, seed=seed, watch=watch, processes=processes)
+        scored = score_sets(tests[target], fakes, inputs, network, seed=seed, watch=watch, processes=processes)
+        methods = {name: translator.spec.method for name, translator in translators.items()}
+        found = processes.on_first(lambda: add_appearance(scored, tests[target], fakes, inputs, methods))
         several = {
             name: diversity(
                 translator, inputs, tests[target], target, folder / f"styles-{number}",

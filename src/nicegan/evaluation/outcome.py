@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from nicegan.evaluation.appearance import Appearance
 from nicegan.evaluation.diversity import Diversity
 from nicegan.evaluation.measure import MIN_FOR_INTERVAL, Score
 from nicegan.feature_network import NetworkFacts
+from nicegan.hints import Hint
 from nicegan.metrics.kernel import KernelSubsets
 
 FEW_IMAGES = 50
@@ -35,7 +38,8 @@ class Evaluation(NamedTuple):
 
     The scores are frechet, kernel, precision, recall, density, coverage and, where there are sources, similarity
     (SSIM). `difference` is the scores of the first set of fakes minus those of the second, where there are two;
-    `paired` if both are made of the same sources. `diversity` is that of the models with styles, by name.
+    `paired` if both are made of the same sources. `diversity` is that of the models with styles, by name;
+    `appearances` that of each set of fakes that could be looked at, and `hints` what looks wrong in them.
     """
 
     real: str
@@ -48,12 +52,16 @@ class Evaluation(NamedTuple):
     seed: int
     notes: list[str]
     diversity: dict[str, Diversity] = {}
+    appearances: dict[str, Appearance] = {}
+    hints: Sequence[Hint] = ()
 
     def renamed(self, names: dict[str, str]) -> Evaluation:
         """Return this evaluation with other names for some candidates: old -> new."""
         candidates = [one._replace(name=names.get(one.name, one.name)) for one in self.candidates]
         diversity = {names.get(name, name): value for name, value in self.diversity.items()}
-        return self._replace(candidates=candidates, diversity=diversity)
+        appearances = {names.get(name, name): value for name, value in self.appearances.items()}
+        hints = [hint._replace(where=names.get(hint.where, hint.where)) for hint in self.hints]
+        return self._replace(candidates=candidates, diversity=diversity, appearances=appearances, hints=hints)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -66,6 +74,8 @@ class Evaluation(NamedTuple):
             "difference": difference,
             "paired": self.paired,
             "diversity": {name: diversity._asdict() for name, diversity in self.diversity.items()},
+            "appearances": {name: appearance.as_dict() for name, appearance in self.appearances.items()},
+            "hints": [hint.as_dict() for hint in self.hints],
             "features": {**self.network._asdict(), "num_features": self.num_features},
             "names": {"frechet": self.network.frechet_name(), "kernel": self.network.kernel_name()},
             "seed": self.seed,

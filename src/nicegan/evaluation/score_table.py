@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from nicegan.evaluation.measure import LESS_IS_BETTER, Score
 from nicegan.evaluation.outcome import Evaluation
+from nicegan.hints import Findings
 from nicegan.model_file import MODEL_FILE
 
 KERNEL_FACTOR = 100  # as papers print it
@@ -53,6 +54,12 @@ def below(found: Evaluation) -> list[str]:
     short = dict(zip((one.name for one in found.candidates), _columns(found), strict=True))
     lines += [diversity.in_words(short[name]) for name, diversity in found.diversity.items()]
     return lines + [f"note: {note}" for note in found.notes]
+
+
+def hint_lines(found: Evaluation) -> list[str]:
+    """Return what looks wrong in the translations, and what to try."""
+    short = dict(zip((one.name for one in found.candidates), _columns(found), strict=True))
+    return Findings(tuple(hint._replace(where=short[hint.where]) for hint in found.hints)).in_words()
 
 
 def _label(name: str, found: Evaluation) -> str:

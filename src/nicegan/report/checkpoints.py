@@ -6,34 +6,24 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
-import torch
-from torch import Tensor
-
-from nicegan.analysis.images import chosen_images
 from nicegan.checkpoint import load_ema, pointed_at
-from nicegan.config import levels_of
-from nicegan.data.places import find_dataset
-from nicegan.data.training_data import NUM_SCORED
-from nicegan.device import Machine
 from nicegan.evaluation.evaluate import UNTRANSLATED
 from nicegan.evaluation.measure import MIN_FOR_INTERVAL
 from nicegan.inference.styles import has_styles
-from nicegan.metrics.bootstrap import halves, interval
-from nicegan.metrics.wasserstein import sliced_wasserstein
+from nicegan.metrics.bootstrap import interval
 from nicegan.model_file import load_model, read_spec, save_model
+from nicegan.report.distances import Distance
 from nicegan.report.html import paragraph, table
-from nicegan.run_config import RunConfig
+from nicegan.report.translations import Translations
 from nicegan.run_folder import RunFolder
-from nicegan.shapes import OTHER, Image
-from nicegan.training.samples import STYLES_OF_SCORES, translated
+from nicegan.shapes import OTHER
+from nicegan.training.samples import STYLES_OF_SCORES
 
 CHOSEN = (
     "The best checkpoint was chosen by its score on test images, so on these it looks better than on others; a last "
     "checkpoint whose difference from it is not significant may be as good."
 )
-NUM_HALVES = 20  # an interval's width is then known to a sixth
 
 
 @contextmanager
@@ -56,32 +46,12 @@ def standing_checkpoints(folder: RunFolder) -> Iterator[dict[str, Path]]:
         yield models | {"last": last}
 
 
-class Distance(NamedTuple):
-    """A sliced Wasserstein distance, and the same of random halves of the images; none where there are too few."""
-
-    value: float
-    of_halves: Tensor | None
-
-    def text(self) -> str:
-        """Value and half the width of its 95 % interval."""
-        if self.of_halves is None:
-            return f"{self.value:.1f}"
-        return f"{self.value:.1f} ± {interval(self.value, self.of_halves).reach:.1f}"
-
-
-def compared(config: RunConfig, models: dict[str, Path], machine: Machine) -> str:
+def compared(translations: Translations) -> str:
     """Return a table of sliced Wasserstein distances with intervals, as HTML; and what they tell."""
-    dataset = find_dataset(config.data, config.domain_a, config.domain_b)
-    found = chosen_images(dataset, config.size, NUM_SCORED, levels_of(config.value_range))
-    real = {domain: some.images for domain, some in found.items()}
-    rows = {UNTRANSLATED: [_distance(real[source], real[target]) for source, target in OTHER.items()]}
-    for name, path in models.items():
-        model = load_model(path)
-        networks = model.networks.to(machine.device)
-        rows[f"{name}, step {model.spec.step:,}"] = [
-            _distance(translated(networks, target, real[source], machine.device), real[target])
-            for source, target in OTHER.items()
-        ]
+    config, real = translations.config, translations.of_test.real
+    steps = {name: read_spec(path).step for name, path in translations.models.items()}
+    rows = {UNTRANSLATED: translations.untranslated}
+    rows |= {f"{name}, step {step:,}": translations.distances[name] for name, step in steps.items()}
     cells = [[name, *(distance.text() for distance in distances)] for name, distances in rows.items()]
     note_on_last = "" if len(rows) < 3 else " " + _significance(*list(rows.values())[-2:])
     counts = " and ".join(f"{len(images)} images of {domain}" for domain, images in real.items())
@@ -93,16 +63,6 @@ def compared(config: RunConfig, models: dict[str, Path], machine: Machine) -> st
     note_on_styles = f" {STYLES_OF_SCORES}" if has_styles(config.method, config.size) else ""
     note = f"Sliced Wasserstein distances, less is better, on {counts}: {intervals}.{note_on_last}{note_on_styles}"
     return table(("", *map(" to ".join, OTHER.items())), cells) + paragraph(note)
-
-
-def _distance(fake: Image, real: Image) -> Distance:
-    """Return all rows of the table are halved alike, so that what they have in common drops out of differences."""
-    value = sliced_wasserstein(fake, real)
-    if min(len(fake), len(real)) < MIN_FOR_INTERVAL:
-        return Distance(value, None)
-    parts = zip(halves(len(fake), NUM_HALVES, 1), halves(len(real), NUM_HALVES, 0), strict=True)
-    values = [sliced_wasserstein(fake[i], real[j]) for i, j in parts]
-    return Distance(value, torch.tensor(values, dtype=torch.float64))
 
 
 def _significance(best: Sequence[Distance], last: Sequence[Distance]) -> str:

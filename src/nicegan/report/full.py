@@ -26,6 +26,8 @@ from nicegan.model_file import read_spec
 from nicegan.report.checkpoints import CHOSEN, compared, standing_checkpoints
 from nicegan.report.html import figure, paragraph, section, subtitle, table
 from nicegan.report.run import write_report
+from nicegan.report.seen import image_findings, loss_findings
+from nicegan.report.translations import Translations
 from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
 from nicegan.shapes import OTHER
@@ -51,7 +53,7 @@ def report(  # noqa: PLR0913
         features: "inception" or a TorchScript file, for scores with intervals; without it sliced Wasserstein distances.
         device: where to compute.
         console, watch: told what is being made, and how far it is.
-        first: sections that stand before all others, as HTML.
+        first: sections that follow what we see, as HTML.
 
     Raises:
         ConfigError: there is no run. With `features` also what `evaluate_model` raises; the report is then as it was.
@@ -63,12 +65,22 @@ def report(  # noqa: PLR0913
         raise ConfigError(f"{run} holds no model yet: its first checkpoint makes one")
     machine = set_up_machine(device, "auto", config.num_threads)
     with standing_checkpoints(folder) as models:
+        translations = Translations(config, models, machine)
         if features is None:
-            scored = partial(compared, config, models, machine)
+            scored = partial(compared, translations)
         else:  # a network that was named and is of no use ends the command
             scored = partial(str, scores(config, models, machine, features, watch))
         parts = {"Scores": scored} | analyses(run, config, machine)
-        return write_report(run, first, list(_made(parts, console)))
+        made = list(_made(parts, console))
+        findings = image_findings(translations).and_also(loss_findings(config, folder.read_metrics()))
+    _tell(console, findings.in_words())
+    return write_report(run, first, made, findings)
+
+
+def _tell(console: Console | None, lines: list[str]) -> None:
+    if console:
+        for line in lines:
+            say(console, line)
 
 
 def analyses(run: Path, config: RunConfig, machine: Machine) -> dict[str, Callable[[], str]]:

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nicegan.files import write_atomically
+from nicegan.hints import OF_IMAGES, Findings
 from nicegan.metric_names import NO_TRANSLATION, parse_score, parse_term
 from nicegan.report.html import figure, page, paragraph, section, table, text
 from nicegan.report.origin import best_in_words, read_origins
+from nicegan.report.seen import loss_findings, seen_section
 from nicegan.run_config import RunConfig
 from nicegan.run_folder import Metrics, RunFolder
 from nicegan.score_summary import score_summary
@@ -19,13 +21,16 @@ REPORT_FILE = "report.html"
 FEW_POINTS = 30  # fewer are plotted as they are, more are smoothed
 
 
-def write_report(run: Path, first: Sequence[str] = (), analysis: Sequence[str] = ()) -> Path:
+def write_report(
+    run: Path, first: Sequence[str] = (), analysis: Sequence[str] = (), findings: Findings | None = None
+) -> Path:
     """Write RUN/report.html from what the run folder holds.
 
     Args:
         run: a run folder.
-        first: sections that stand first, as HTML.
+        first: sections that follow what we see, as HTML.
         analysis: sections that follow the curves; if none are given, the report says how to have them.
+        findings: what we see in the run; by default what its losses alone say.
 
     Returns:
         The report's path.
@@ -37,6 +42,7 @@ def write_report(run: Path, first: Sequence[str] = (), analysis: Sequence[str] =
     config, metrics = folder.read_config(), folder.read_metrics()
     settings = text(config.model_dump(mode="json"))
     sections = [
+        seen_section(without_translations(run, config, metrics) if findings is None else findings),
         *first,
         section("Samples", samples(run)),
         section("Curves", curves(metrics)),
@@ -49,6 +55,12 @@ def write_report(run: Path, first: Sequence[str] = (), analysis: Sequence[str] =
     path = run / REPORT_FILE
     write_atomically(path, page(run.resolve().name, lead, sections).encode())
     return path
+
+
+def without_translations(run: Path, config: RunConfig, metrics: Metrics) -> Findings:
+    """Return what the losses of a run say of it, and how to have its translations looked at."""
+    reason = f"made by: {whole_report_command(run)}"
+    return loss_findings(config, metrics).and_also(Findings(unmeasured=((OF_IMAGES, reason),)))
 
 
 def refresh_report(run: Path) -> Path:

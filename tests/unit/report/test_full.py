@@ -16,13 +16,16 @@ from tests.feature_networks import write_network
 from nicegan.errors import ConfigError
 from nicegan.model_file import load_model
 from nicegan.report import full as report_module
-from nicegan.report.checkpoints import Distance, _significance, standing_checkpoints
+from nicegan.report.checkpoints import _significance, standing_checkpoints
+from nicegan.report.distances import Distance
 from nicegan.report.full import report
 from nicegan.report.run import refresh_report, write_report
 from nicegan.run_config import RunConfig
 from nicegan.run_folder import RunFolder
 from nicegan.training.checkpoint_score import CheckpointScore
 from nicegan.training.trainer import Run
+
+FACTS = ["Cost and origin", "Configuration"]
 
 
 @pytest.fixture
@@ -54,11 +57,11 @@ def test_the_last_checkpoint_as_a_model_has_its_averaged_weights(run: Path) -> N
 def test_every_section_is_there(
     run: Path, tmp_path: Path, with_features: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nicegan.report.checkpoints.NUM_HALVES", 2)
+    monkeypatch.setattr("nicegan.report.distances.NUM_HALVES", 2)
     features = str(write_network(tmp_path / "means.pt")) if with_features else None
     page = report(run, features=features, device="cpu").read_text()
     titles = re.findall("<h2>(.*?)</h2>", page)
-    assert titles == ["Samples", "Curves", "Scores", "Latents", "Heatmaps", "Cost and origin", "Configuration"]
+    assert titles == ["What we see", "Samples", "Curves", "Scores", "Latents", "Heatmaps", *FACTS]
     assert "Not shown" not in page
     assert "best, step 3" in page or "FD" in page
     assert "GiB at the peak" in page
@@ -66,8 +69,8 @@ def test_every_section_is_there(
 
 
 def test_of_few_images_nothing_is_told_for_sure(run: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nicegan.report.checkpoints.NUM_HALVES", 2)
-    monkeypatch.setattr("nicegan.report.checkpoints.sliced_wasserstein", lambda drawn, real: drawn.mean().item())
+    monkeypatch.setattr("nicegan.report.distances.NUM_HALVES", 2)
+    monkeypatch.setattr("nicegan.report.distances.sliced_wasserstein", lambda drawn, real: drawn.mean().item())
     page = scores_of(report(run, device="cpu").read_text())
     assert "±" not in page
     assert "too few for intervals, which take 20 of each" in page
@@ -120,6 +123,7 @@ def test_what_cannot_be_made_says_why_and_the_rest_stands(run: Path, dataset: Pa
     shutil.move(dataset, dataset.with_name("elsewhere"))
     page = report(run, device="cpu").read_text()
     assert page.count(f"Not shown: {dataset} is not a folder") == 3
+    assert f"test images worse ({dataset} is not a folder" in page, "what could not be measured"
     assert "Configuration" in page
 
 
