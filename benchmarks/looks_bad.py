@@ -115,8 +115,8 @@ def picture(run: Path, out: Path) -> None:
     networks = load_model(run / "model.safetensors").networks
     found = chosen_images(find_dataset(config.data, None, None), config.size, NUM_SHOWN)
     groups = []
-    for (source, target), title in zip(OTHER.items(), ("day to night", "night to day"), strict=True):
-        inputs = found[source].images
+    for target, title in zip(OTHER.values(), ("day to night", "night to day"), strict=True):
+        inputs = found[OTHER[target]].images
         fakes = translated(networks, target, inputs, torch.device("cpu"))
         groups.append(Group(title, {"input": to_pixels(inputs), "translation": to_pixels(fakes)}))
     plot_sheet(groups).save(out)

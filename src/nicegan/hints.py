@@ -45,7 +45,7 @@ class Findings(NamedTuple):
 
     def and_also(self, other: Findings) -> Findings:
         """Return the findings of both."""
-        return Findings(*(mine + others for mine, others in zip(self, other, strict=True)))
+        return Findings(self.hints + other.hints, self.measured + other.measured, self.unmeasured + other.unmeasured)
 
     def in_words(self) -> list[str]:
         """Return lines for a terminal: each symptom with its measurements and what to try; or that there is none."""
@@ -155,7 +155,7 @@ def _exceeds_default(method: MethodConfig | None, weight: str) -> int:
     """Return 1 for a loss's weight above the method's own, -1 for one below, and 0 for others."""
     if method is None or (now := _setting(method, "loss", weight)) is None:
         return 0
-    default = _setting(type(method)(), "loss", weight)
+    default = _setting(type(method).model_validate({}), "loss", weight)
     return (now > default) - (now < default)
 
 

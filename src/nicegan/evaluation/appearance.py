@@ -20,7 +20,7 @@ NEGATIVE = -0.5  # correlation with the input from which a translation is its ne
 LITTLE_CHANGE = 0.25  # of the distance between a source and a real image of the target
 NO_NEARER = 0.9  # of the distance that untranslated images have from the target
 LITTLE_SPREAD = 0.25  # of the distance of two images
-OTHERS = tuple(name for name in OF_IMAGES if name != "alike")  # compare with details and contrast
+OTHERS: tuple[Symptom, ...] = tuple(name for name in OF_IMAGES if name != "alike")  # compare with details and contrast
 SOME_SPREAD = 1e-3  # of images that are not all one and the same
 
 Images = Float[Tensor, "_ 3 _ _"]
@@ -66,9 +66,9 @@ class Appearance(NamedTuple):
         }
         has = {"alike": self.spread, "pattern": self.pattern, "inverted": self.correlation, "unchanged": self.change}
         hints = tuple(Hint(name, where, words, advice(name, method)) for name, words in seen.items() if words)
-        missing = tuple(name for name in OF_IMAGES if has[name] is None)
+        missing: tuple[Symptom, ...] = tuple(name for name in OF_IMAGES if has[name] is None)
         unmeasured = ((missing, f"{where}: images that are too small, without contrast or without their inputs"),)
-        measured = tuple(name for name in OF_IMAGES if name not in missing)
+        measured: tuple[Symptom, ...] = tuple(name for name in OF_IMAGES if name not in missing)
         return Findings(hints, measured, unmeasured if missing else ())
 
     def _pattern(self) -> str | None:

@@ -33,7 +33,8 @@ def image_findings(translations: Translations) -> Findings:
     try:
         real, fakes = translations.of_test
         findings = Findings()
-        for source, target in OTHER.items():
+        for target in OTHER.values():
+            source = OTHER[target]
             appearance = measure_appearance(fakes[name][target], real[target], real[source])
             if appearance is None:
                 reason = f"it takes {MIN_IMAGES} images of each domain"
@@ -57,7 +58,7 @@ def seen_section(findings: Findings) -> str:
 def _rest(findings: Findings) -> Iterable[str]:
     """Return what was measured and not seen, and what could not be measured."""
     seen = {one.symptom for one in findings.hints}
-    absent = [name for name in dict.fromkeys(findings.measured) if name not in seen]
+    absent: list[Symptom] = [name for name in dict.fromkeys(findings.measured) if name not in seen]
     if absent:
         yield f"{'' if seen else 'Nothing that looks wrong. '}Measured, and no sign of: {_listed(absent)}."
     for names, reason in dict.fromkeys(findings.unmeasured):

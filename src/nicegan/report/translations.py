@@ -75,7 +75,7 @@ class Translations:
     def untranslated(self) -> list[Distance]:
         """The distance of test images as they are from those of B, and of A."""
         real = self.of_test.real
-        return [distance_of(real[source], real[target]) for source, target in OTHER.items()]
+        return [distance_of(real[OTHER[target]], real[target]) for target in OTHER.values()]
 
     @cached_property
     def networks(self) -> dict[str, TranslationModel]:
@@ -88,11 +88,11 @@ class Translations:
         return levels_of(self.config.value_range)
 
     def _translated(self, found: dict[DomainName, DomainImages]) -> Translated:
-        real = {domain: some.images for domain, some in found.items()}
-        fakes = {
+        real: dict[DomainName, Image] = {domain: some.images for domain, some in found.items()}
+        fakes: dict[str, dict[DomainName, Image]] = {
             name: {
-                target: translated(networks, target, real[source], self.machine.device)
-                for source, target in OTHER.items()
+                target: translated(networks, target, real[OTHER[target]], self.machine.device)
+                for target in OTHER.values()
             }
             for name, networks in self.networks.items()
         }

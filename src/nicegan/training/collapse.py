@@ -67,13 +67,8 @@ def discriminator_findings(metrics: Metrics, phases: Iterable[Phase], method: Me
     chances = chance_losses(phases)
     values = {name: [line[name] for line in metrics if name in line] for name in chances}
     num_logged = min(map(len, values.values()), default=0)
-    findings = Findings()
-    for symptom, needed, measurements in (
-        ("guessing", NUM_STEPS, _guessing(values, chances)),
-        ("winning", NUM_LATEST, _winning(values, chances)),
-    ):
-        findings = findings.and_also(_found(symptom, needed, num_logged, measurements, method))
-    return findings
+    guessing = _found("guessing", NUM_STEPS, num_logged, _guessing(values, chances), method)
+    return guessing.and_also(_found("winning", NUM_LATEST, num_logged, _winning(values, chances), method))
 
 
 def _found(
