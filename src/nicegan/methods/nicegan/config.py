@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import tyro
-from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from nicegan.config import FOR_CPUS, Frozen, MethodConfig, OptimizerConfig, Recipe, Size, SizeRule
 from nicegan.methods.nicegan import geometry
@@ -88,6 +88,14 @@ class NiceGANLoss(Frozen):
     """Weight of the reconstruction term."""
 
 
+class NiceGANOptimizer(OptimizerConfig):
+    """Adam, one for each phase."""
+
+    discriminator_learning_rate: PositiveFloat | None = None
+    """Learning rate of the discriminators with the encoders in them, if not that of the generators: the two time-scale
+    update rule (Heusel et al., NeurIPS 2017)."""
+
+
 class NiceGAN(MethodConfig):
     """NICE-GAN: reusing discriminators for encoding (Chen et al., CVPR 2020)."""
 
@@ -95,7 +103,7 @@ class NiceGAN(MethodConfig):
     name: Annotated[Literal["nicegan"], tyro.conf.Suppress] = "nicegan"  # pyright: ignore[reportIncompatibleVariableOverride]
     network: NiceGANNetwork = NiceGANNetwork()
     loss: NiceGANLoss = NiceGANLoss()
-    optimizer: OptimizerConfig = OptimizerConfig()
+    optimizer: NiceGANOptimizer = NiceGANOptimizer()  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def training_sizes(self) -> SizeRule:
         network = self.network
@@ -113,6 +121,12 @@ class NiceGAN(MethodConfig):
         exact = trained_at if self.network.summary == "flat" else None
         smallest = max(SMALLEST_TRANSLATED, geometry.SMALLEST_LATENT_SIDE * unit)
         return SizeRule(unit, smallest, exact, "use --resize" if exact else "use larger images")
+
+    def optimizer_of(self, phase: str) -> OptimizerConfig:
+        own = self.optimizer
+        if own.discriminator_learning_rate is None or phase == "generator":
+            return own
+        return own.model_copy(update={"learning_rate": own.discriminator_learning_rate})
 
     def canonical(self) -> Self:
         """Name an attention that no loss reaches "none": the builder leaves it out."""
@@ -143,7 +157,7 @@ class NiceGAN(MethodConfig):
     @classmethod
     def recipes(cls) -> dict[str, Recipe]:
         tiny = cls(
-            network=NiceGANNetwork(base_channels=16, blocks=4, depth=6), optimizer=OptimizerConfig(learning_rate=4e-4)
+            network=NiceGANNetwork(base_channels=16, blocks=4, depth=6), optimizer=NiceGANOptimizer(learning_rate=4e-4)
         )
         return {
             "nicegan": Recipe(cls(), {}),
