@@ -8,16 +8,19 @@ from torch import nn
 
 from nicegan.config import Size
 from nicegan.methods.base import Method, PairedModel, TranslationPath
-from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
+from nicegan.methods.nicegan.config import Augmentation, NiceGAN, NiceGANNetwork
 from nicegan.methods.nicegan.discriminator import Classifiers, Discriminator
 from nicegan.methods.nicegan.domain import AnyDomain, IndependentDomain, NiceDomain
 from nicegan.methods.nicegan.encoder import Encoder, heatmap
 from nicegan.methods.nicegan.generator import Generator
 from nicegan.methods.nicegan.phases import DiscriminatorPhase, GeneratorPhase, LossWeights
 from nicegan.nn.attention import ClassActivation, PlainAttention, ResidualAttention
+from nicegan.nn.diff_augment import DiffAugment, Transform, cut_out, translate
 from nicegan.nn.heat import enlarged
 from nicegan.nn.style import FlatSummary, PooledSummary
 from nicegan.shapes import DomainName, Heat, Image
+
+AUGMENTATIONS: dict[Augmentation, Transform] = {"translation": translate, "cutout": cut_out}
 
 
 def build_encoder(config: NiceGANNetwork, *, is_discriminator: bool) -> Encoder:
@@ -86,9 +89,10 @@ def build_method(config: NiceGAN, size: Size) -> Method:
     learners = [learners_of(domain, config.network) for domain in domains]
     discriminating = [module for one in learners for module in one.discriminating]
     generating = [module for one in learners for module in one.generating]
+    augment = DiffAugment(tuple(AUGMENTATIONS[name] for name in config.loss.augment))
     phases = (
-        DiscriminatorPhase(domains, discriminating, weights),
-        GeneratorPhase(domains, generating, weights),
+        DiscriminatorPhase(domains, discriminating, weights, augment),
+        GeneratorPhase(domains, generating, weights, augment),
     )
     model = NiceGANModel({domain.name: TranslationPath(domain.encoder, domain.generator) for domain in domains})
     return Method(domains, phases, model)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nicegan.methods.published import Published
 
 Head = Literal["cam", "local", "global"]
+Augmentation = Literal["translation", "cutout"]
 Player = Literal["discriminator", "generator", "both"]
 SMALLEST_TRANSLATED = 16  # pixels; smaller images are padded to this
 
@@ -78,7 +79,7 @@ class NiceGANNetwork(Frozen):
 
 
 class NiceGANLoss(Frozen):
-    """The weights of the losses."""
+    """The weights of the losses, and what may be added to them."""
 
     adversarial: NonNegativeFloat = 1.0
     """Weight of the least-squares adversarial terms, in both phases."""
@@ -86,6 +87,15 @@ class NiceGANLoss(Frozen):
     """Weight of the cycle-consistency term."""
     reconstruction: NonNegativeFloat = 10.0
     """Weight of the reconstruction term."""
+    augment: tuple[Augmentation, ...] = ()
+    """How real images and fakes are augmented before a discriminator sees them, in both phases: any of translation,
+    cutout (DiffAugment: Zhao et al., NeurIPS 2020). What is translated is not augmented."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if len(set(self.augment)) != len(self.augment):
+            raise ValueError("augment: name any of translation, cutout, each once")
+        return self
 
 
 class NiceGANOptimizer(OptimizerConfig):

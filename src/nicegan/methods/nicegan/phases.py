@@ -14,9 +14,13 @@ from torch import nn
 from nicegan.losses import lsgan
 from nicegan.losses.consistency import l1
 from nicegan.methods.base import Fakes, Noise, Phase, both_ways, frozen
+from nicegan.methods.nicegan.additions import Draws, of_directions
 from nicegan.methods.nicegan.domain import AnyDomain
 from nicegan.nn import spectral
+from nicegan.nn.diff_augment import DiffAugment
 from nicegan.shapes import Batch, Image, Terms
+
+NO_AUGMENTATION = DiffAugment()
 
 
 class LossWeights(NamedTuple):
@@ -32,23 +36,37 @@ class DiscriminatorPhase(Phase):
 
     domains: tuple[AnyDomain, AnyDomain]
 
-    def __init__(self, domains: tuple[AnyDomain, AnyDomain], learns: list[nn.Module], weights: LossWeights) -> None:
+    def __init__(
+        self,
+        domains: tuple[AnyDomain, AnyDomain],
+        learns: list[nn.Module],
+        weights: LossWeights,
+        augment: DiffAugment = NO_AUGMENTATION,
+    ) -> None:
         super().__init__("discriminator", domains, learns)
-        self.weights = weights
+        self.weights, self.augment = weights, augment
+
+    def noise(self, batch: Batch, rng: torch.Generator) -> Noise:
+        """Return what the augmentation draws for real images and fakes of each direction."""
+        if not self.augment.transforms:
+            return ()
+        return tuple(self.augment.random_numbers(2 * len(images), rng) for images in batch)
 
     def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
         a, b = self.domains
+        to_b, to_a = of_directions(noise)
         with frozen(self.frozen_parameters):  # both generators (and an encoder that the generators train)
             return both_ways(
-                lambda: self.separate(a, b, batch.a, batch.b),
-                lambda: self.separate(b, a, batch.b, batch.a),
+                lambda: self.separate(a, b, batch.a, batch.b, to_b),
+                lambda: self.separate(b, a, batch.b, batch.a, to_a),
             )
 
-    def separate(self, source: AnyDomain, target: AnyDomain, image: Image, real: Image) -> Terms:
+    def separate(self, source: AnyDomain, target: AnyDomain, image: Image, real: Image, draws: Draws) -> Terms:
         """Return one direction: sum over k of mean (D_k(b) - 1)^2 + mean D_k(G_B(E_A(a)))^2."""
         with torch.no_grad():
             fake = target.generator(source.encoder(image))
-        losses = lsgan.separate(target.discriminator(torch.cat([real, fake])))
+        shown = self.augment(torch.cat([real, fake]), draws.augmentation)
+        losses = lsgan.separate(target.discriminator(shown))
         return {f"{target.name}/{head}": self.weights.adversarial * loss for head, loss in losses.items()}
 
     def after_update(self) -> None:
@@ -67,20 +85,33 @@ class GeneratorPhase(Phase):
 
     domains: tuple[AnyDomain, AnyDomain]
 
-    def __init__(self, domains: tuple[AnyDomain, AnyDomain], learns: list[nn.Module], weights: LossWeights) -> None:
+    def __init__(
+        self,
+        domains: tuple[AnyDomain, AnyDomain],
+        learns: list[nn.Module],
+        weights: LossWeights,
+        augment: DiffAugment = NO_AUGMENTATION,
+    ) -> None:
         super().__init__("generator", domains, learns)
-        self.weights = weights
+        self.weights, self.augment = weights, augment
+
+    def noise(self, batch: Batch, rng: torch.Generator) -> Noise:
+        """Return what the augmentation draws for the fakes of each direction."""
+        if not self.augment.transforms:
+            return ()
+        return tuple(self.augment.random_numbers(len(images), rng) for images in batch)
 
     def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
         a, b = self.domains
+        to_b, to_a = of_directions(noise)
         with frozen(self.frozen_parameters):  # both encoders with their discriminators: the decoupling of the paper
-            return both_ways(lambda: self.one_way(a, b, batch.a), lambda: self.one_way(b, a, batch.b))
+            return both_ways(lambda: self.one_way(a, b, batch.a, to_b), lambda: self.one_way(b, a, batch.b, to_a))
 
-    def one_way(self, source: AnyDomain, target: AnyDomain, image: Image) -> Terms:
+    def one_way(self, source: AnyDomain, target: AnyDomain, image: Image, draws: Draws) -> Terms:
         """One direction: sum over k of mean (D_k(G_B(E_A(a))) - 1)^2, |G_A(E_B(G_B(E_A(a)))) - a|, |G_A(E_A(a)) - a|"""
         latent = source.encoder(image)  # no graph: the encoder is frozen here
         fake = target.generator(latent)
-        reading = target.read(fake)
+        reading = target.read(fake, self.augment(fake, draws.augmentation))
         cycled, rebuilt = source.generator(torch.cat([reading.latent, latent])).chunk(2)
         fooling = {
             f"{target.name}/{head}": self.weights.adversarial * lsgan.toward_real(logits)
