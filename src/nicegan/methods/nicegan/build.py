@@ -8,6 +8,7 @@ from torch import nn
 
 from nicegan.config import Size
 from nicegan.methods.base import Method, PairedModel, TranslationPath
+from nicegan.methods.nicegan.additions import R1Phase
 from nicegan.methods.nicegan.config import Augmentation, NiceGAN, NiceGANNetwork
 from nicegan.methods.nicegan.discriminator import Classifiers, Discriminator
 from nicegan.methods.nicegan.domain import AnyDomain, IndependentDomain, NiceDomain
@@ -90,8 +91,11 @@ def build_method(config: NiceGAN, size: Size) -> Method:
     discriminating = [module for one in learners for module in one.discriminating]
     generating = [module for one in learners for module in one.generating]
     augment = DiffAugment(tuple(AUGMENTATIONS[name] for name in config.loss.augment))
+    loss = config.loss
+    penalties = [R1Phase(domains, discriminating, loss.r1, every=loss.r1_every, augment=augment)] if loss.r1 else []
     phases = (
         DiscriminatorPhase(domains, discriminating, weights, augment),
+        *penalties,
         GeneratorPhase(domains, generating, weights, augment),
     )
     model = NiceGANModel({domain.name: TranslationPath(domain.encoder, domain.generator) for domain in domains})

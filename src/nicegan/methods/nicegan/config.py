@@ -90,6 +90,12 @@ class NiceGANLoss(Frozen):
     augment: tuple[Augmentation, ...] = ()
     """How real images and fakes are augmented before a discriminator sees them, in both phases: any of translation,
     cutout (DiffAugment: Zhao et al., NeurIPS 2020). What is translated is not augmented."""
+    r1: NonNegativeFloat = 0.0
+    """Weight gamma of the penalty gamma / 2 |dD(x)/dx|^2 at real images x (R1: Mescheder et al., ICML 2018), where D is
+    the sum over heads of the mean logit; 0 leaves it out."""
+    r1_every: PositiveInt = 16
+    """Steps from one update by the penalty to the next, which counts that many times (lazy regularisation: Karras et
+    al., CVPR 2020); only with r1."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

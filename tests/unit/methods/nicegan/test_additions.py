@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nicegan.device import Machine
-from nicegan.methods.base import Method
+from nicegan.methods.base import Method, Phase, total
 from nicegan.methods.nicegan.config import NiceGAN
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch, Terms
@@ -32,8 +32,12 @@ def method_with(**groups: dict[str, object]) -> Method:
     return config_with(Path("unused"), **groups).method.build((64, 64))
 
 
-def terms_of(method: Method, number: int, batch: Batch) -> Terms:
-    phase = method.phases[number]
+def phase_of(method: Method, name: str) -> Phase:
+    return next(phase for phase in method.phases if phase.name == name)
+
+
+def terms_of(method: Method, name: str, batch: Batch) -> Terms:
+    phase = phase_of(method, name)
     return phase(batch, phase.noise(batch, torch.Generator().manual_seed(0)))
 
 
@@ -79,7 +83,7 @@ def test_what_discriminators_see_is_augmented_and_what_is_translated_is_not(
 ) -> None:
     method = method_with(loss={"augment": names})
     seen = Seen(method)
-    terms_of(method, 0, batch)
+    terms_of(method, "discriminator", batch)
     to_b, shown_b, to_a, shown_a = seen.images
     assert torch.equal(to_b, batch.a)
     assert torch.equal(to_a, batch.b)
@@ -87,13 +91,13 @@ def test_what_discriminators_see_is_augmented_and_what_is_translated_is_not(
         assert len(shown) == 4, "real images and as many fakes"
         assert all(num_grey(one[None]) > 0 for one in shown)
     seen.images.clear()
-    terms_of(method, 1, batch)
+    terms_of(method, "generator", batch)
     assert [num_grey(image) > 0 for image in seen.images] == [False, False, True] * 2, "source, fake, what is shown"
 
 
 def test_cycles_and_reconstructions_come_from_clean_images(batch: Batch) -> None:
     plain, augmented = (
-        terms_of(method_with(loss={"augment": names}), 1, batch) for names in ((), ("translation", "cutout"))
+        terms_of(method_with(loss={"augment": names}), "generator", batch) for names in ((), ("translation", "cutout"))
     )
     assert plain.keys() == augmented.keys()
     for name, term in plain.items():
@@ -104,3 +108,57 @@ def test_cycles_and_reconstructions_come_from_clean_images(batch: Batch) -> None
 def test_an_augmentation_is_named_once(dataset: Path) -> None:
     with pytest.raises(ValueError, match="augment: name any of translation, cutout, each once"):
         config_with(dataset, loss={"augment": ("cutout", "cutout")})
+
+
+def test_r1_is_the_slope_at_real_images(batch: Batch) -> None:
+    """The slope by the convolutions' own backward pass, which keeps little."""
+    terms = terms_of(method_with(loss={"r1": 3.0, "r1_every": 4}), "r1", batch)
+    for domain, real in zip(method_with().domains, batch, strict=True):
+        image = real.clone().requires_grad_()
+        means = [logits.flatten(1).mean(dim=1) for logits in domain.discriminator(image).values()]
+        (slope,) = torch.autograd.grad(torch.stack(means).sum(), image)
+        expected = 4 * 3.0 / 2 * slope.square().sum(dim=(1, 2, 3)).mean()
+        torch.testing.assert_close(terms[f"{domain.name}/slope"], expected)
+
+
+def test_the_gradient_of_r1_is_that_of_finite_differences(batch: Batch) -> None:
+    method = method_with(loss={"r1": 1.0}).double()
+    phase, images = phase_of(method, "r1"), Batch(batch.a.double(), batch.b.double())
+    total(phase(images)).backward()
+    direction = [torch.randn_like(parameter) for parameter in phase.parameters()]
+    slope = sum(
+        (p.grad * d).sum().item() for p, d in zip(phase.parameters(), direction, strict=True) if p.grad is not None
+    )
+    found = []
+    for side in (1e-6, -1e-6):
+        with torch.no_grad():
+            for parameter, step in zip(phase.parameters(), direction, strict=True):
+                parameter.add_(side * step)
+        found.append(total(phase(images)).item())
+        with torch.no_grad():
+            for parameter, step in zip(phase.parameters(), direction, strict=True):
+                parameter.sub_(side * step)
+    assert slope == pytest.approx((found[0] - found[1]) / 2e-6, rel=1e-4)
+
+
+def test_r1_is_due_every_so_many_steps_and_trains_the_discriminators_alone(dataset: Path, batch: Batch) -> None:
+    config = config_with(dataset, loss={"r1": 1.0, "r1_every": 3})
+    state = new_state(config, CPU.device)
+    assert set(state.optimizers) == {"discriminator", "generator"}
+    stepper = Stepper(state, config, CPU)
+    steps = [{name.partition("/")[0] for name in stepper(batch)} for _ in range(6)]
+    assert ["r1" in phases for phases in steps] == [False, False, True] * 2
+    phase = phase_of(state.method, "r1")
+    assert {id(p) for p in phase.parameters()} == {
+        id(p) for d in state.method.domains for p in d.discriminator.parameters()
+    }
+    plain = stepped(config_with(dataset), batch, 3)
+    with_r1 = stepped(config, batch, 3)
+    assert differing(plain, with_r1) > 0
+    assert differing(stepped(config_with(dataset), batch, 2), stepped(config, batch, 2)) == 0
+
+
+def differing(one: TrainingState, other: TrainingState) -> int:
+    """Number of weights and averages in which two states differ."""
+    theirs = other.tensors()
+    return sum(not torch.equal(tensor, theirs[name]) for name, tensor in one.tensors().items())
