@@ -63,7 +63,9 @@ class R1Phase(Phase):
 
     def flatten(self, domain: AnyDomain, real: Image, draws: Draws) -> Terms:
         """Return one domain: every * gamma / 2 * mean |dD(b)/db|^2, in float32."""
-        shown = self.augment(real, draws.augmentation).detach().requires_grad_()
+        shown = (
+            self.augment(real, draws.augmentation).detach().requires_grad_().clone()
+        )  # FlopCounterMode takes no leaf
         with twice_differentiable(), without_autocast(real):
             slope = r1(domain.discriminator(shown), shown)
         return {f"{domain.name}/slope": self.every * self.weight * slope}

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nicegan.bench.count import flops
 from nicegan.device import Machine
 from nicegan.methods.base import Method, Phase, total
 from nicegan.methods.nicegan.config import NiceGAN
@@ -162,3 +163,9 @@ def differing(one: TrainingState, other: TrainingState) -> int:
     """Number of weights and averages in which two states differ."""
     theirs = other.tensors()
     return sum(not torch.equal(tensor, theirs[name]) for name, tensor in one.tensors().items())
+
+
+def test_the_arithmetic_of_r1_can_be_counted(batch: Batch) -> None:
+    """PyTorch's counter puts hooks on what modules get, which fails where that is a leaf."""
+    method = method_with(loss={"r1": 1.0})
+    assert flops(lambda: total(terms_of(method, "r1", batch)).backward()) > 0
