@@ -116,6 +116,8 @@ class Stepper:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)  # their memory serves the next phase
         phase.after_update()
+        for mean in phase.running_means():
+            mean.copy_(self.processes.all_reduce_sum(mean) / self.processes.size)
         return Update(terms, numbers, made)
 
     def _casts(self) -> AbstractContextManager[None]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from nicegan.losses.gradient_penalty import r1
+from nicegan.losses.lecam import lecam
 from nicegan.methods.base import Fakes, Noise, Phase, both_ways, frozen
 from nicegan.methods.nicegan.domain import AnyDomain
 from nicegan.nn import spectral
 from nicegan.nn.conv import twice_differentiable, without_autocast
 from nicegan.nn.diff_augment import DiffAugment
-from nicegan.shapes import Batch, Image, Terms
+from nicegan.shapes import Batch, Image, Logits, Scalar, Terms
+
+GUESS = 0.5  # the logit of a discriminator that guesses
+LOGIT_DECAY = 0.99  # of LeCam's running means, as published
 
 
 class Draws(NamedTuple):
@@ -26,6 +31,57 @@ def of_directions(noise: Noise) -> tuple[Draws, Draws]:
     """Return the noise of a phase as that of A to B and of B to A."""
     middle = len(noise) // 2
     return Draws(*noise[:middle]), Draws(*noise[middle:])
+
+
+class LogitMeans(nn.Module):
+    """What LeCam (Tseng et al., CVPR 2021) remembers of one domain: running means of the logits of each head, of real
+    images and of fakes. They move at an update, not at a pass: parts of a batch see the same.
+
+    Args:
+        heads: of the discriminator.
+    """
+
+    means: Tensor  # (heads, 2)
+    sums: Tensor  # of the passes since the last update
+    num_passes: Tensor
+
+    def __init__(self, heads: Sequence[str]) -> None:
+        super().__init__()
+        self.heads = tuple(heads)
+        for name, tensor in (
+            ("means", torch.full((len(heads), 2), GUESS)),
+            ("sums", torch.zeros(len(heads), 2)),
+            ("num_passes", torch.zeros(())),
+        ):
+            self.register_buffer(name, tensor, persistent=False)
+
+    def forward(self, logits: Logits) -> Scalar:
+        """Return the sum over heads of mean (D(b) - alpha_F)^2 + mean (D(fake) - alpha_R)^2, and note the logits.
+
+        Args:
+            logits: of each head, of real images followed by as many fakes.
+        """
+        pairs = [logits[head].float().chunk(2) for head in self.heads]
+        with torch.no_grad():
+            self.sums += torch.stack([torch.stack([real.mean(), fake.mean()]) for real, fake in pairs])
+            self.num_passes += 1
+        return torch.stack([lecam(*pair, *means) for pair, means in zip(pairs, self.means, strict=True)]).sum()
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move the means toward those of the logits since the last update."""
+        self.means.lerp_(self.sums / self.num_passes, 1 - LOGIT_DECAY)
+        self.forget_passes()
+
+    def load(self, means: Tensor | None) -> None:
+        """Take over saved means; None begins with those of a discriminator that guesses."""
+        self.means.copy_(torch.tensor(GUESS) if means is None else means)
+        self.forget_passes()
+
+    def forget_passes(self) -> None:
+        """Begin the next update."""
+        self.sums.zero_()
+        self.num_passes.zero_()
 
 
 class R1Phase(Phase):

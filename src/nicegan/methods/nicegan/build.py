@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from nicegan.config import Size
-from nicegan.methods.base import Method, PairedModel, TranslationPath
-from nicegan.methods.nicegan.additions import R1Phase
+from nicegan.methods.base import Method, PairedModel, Phase, TranslationPath
+from nicegan.methods.nicegan.additions import LogitMeans, R1Phase
 from nicegan.methods.nicegan.config import Augmentation, NiceGAN, NiceGANNetwork
 from nicegan.methods.nicegan.discriminator import Classifiers, Discriminator
 from nicegan.methods.nicegan.domain import AnyDomain, IndependentDomain, NiceDomain
@@ -83,23 +84,57 @@ def build_translation_model(config: NiceGANNetwork, size: Size) -> NiceGANModel:
     )
 
 
+class NiceGANMethod(Method):
+    """A Method that remembers means of logits, if a loss uses them: the same in every process.
+
+    Args:
+        domains: A and B.
+        phases: of a step.
+        model: what translates.
+        logit_means: by domain; may be empty.
+    """
+
+    def __init__(
+        self,
+        domains: tuple[AnyDomain, AnyDomain],
+        phases: Iterable[Phase],
+        model: NiceGANModel,
+        logit_means: dict[str, LogitMeans],
+    ) -> None:
+        super().__init__(domains, phases, model)
+        self.logit_means = nn.ModuleDict(logit_means)
+
+    def process_state(self) -> dict[str, Tensor]:
+        return {f"logit_means.{name}": logit_means.means for name, logit_means in self._logit_means()}
+
+    def load_process_state(self, state: Mapping[str, Tensor]) -> None:
+        for name, logit_means in self._logit_means():
+            logit_means.load(state.get(f"logit_means.{name}"))
+
+    def _logit_means(self) -> Iterator[tuple[str, LogitMeans]]:
+        for name, module in self.logit_means.items():
+            assert isinstance(module, LogitMeans)
+            yield name, module
+
+
 def build_method(config: NiceGAN, size: Size) -> Method:
-    """Return two domains and the two phases that share out their parameters."""
+    """Return two domains and the phases that share out their parameters."""
     domains = build_domain("A", config.network, size), build_domain("B", config.network, size)
-    weights = LossWeights(config.loss.adversarial, config.loss.cycle, config.loss.reconstruction)
+    loss = config.loss
+    weights = LossWeights(loss.adversarial, loss.cycle, loss.reconstruction, loss.lecam)
+    augment = DiffAugment(tuple(AUGMENTATIONS[name] for name in loss.augment))
+    logit_means = {domain.name: LogitMeans(domain.discriminator.head_names) for domain in domains if loss.lecam}
     learners = [learners_of(domain, config.network) for domain in domains]
     discriminating = [module for one in learners for module in one.discriminating]
     generating = [module for one in learners for module in one.generating]
-    augment = DiffAugment(tuple(AUGMENTATIONS[name] for name in config.loss.augment))
-    loss = config.loss
     penalties = [R1Phase(domains, discriminating, loss.r1, every=loss.r1_every, augment=augment)] if loss.r1 else []
     phases = (
-        DiscriminatorPhase(domains, discriminating, weights, augment),
+        DiscriminatorPhase(domains, discriminating, weights, augment, logit_means),
         *penalties,
         GeneratorPhase(domains, generating, weights, augment),
     )
     model = NiceGANModel({domain.name: TranslationPath(domain.encoder, domain.generator) for domain in domains})
-    return Method(domains, phases, model)
+    return NiceGANMethod(domains, phases, model, logit_means)
 
 
 class Learners(NamedTuple):

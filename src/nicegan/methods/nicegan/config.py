@@ -96,6 +96,9 @@ class NiceGANLoss(Frozen):
     r1_every: PositiveInt = 16
     """Steps from one update by the penalty to the next, which counts that many times (lazy regularisation: Karras et
     al., CVPR 2020); only with r1."""
+    lecam: NonNegativeFloat = 0.0
+    """Weight of the term that holds logits of real images to the running mean of those of fakes, and the reverse, for
+    small data sets (LeCam: Tseng et al., CVPR 2021); 0 leaves it out."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

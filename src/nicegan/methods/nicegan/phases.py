@@ -6,15 +6,16 @@ learns while the adversarial loss is maximised, and is frozen while the generato
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nicegan.losses import lsgan
 from nicegan.losses.consistency import l1
 from nicegan.methods.base import Fakes, Noise, Phase, both_ways, frozen
-from nicegan.methods.nicegan.additions import Draws, of_directions
+from nicegan.methods.nicegan.additions import Draws, LogitMeans, of_directions
 from nicegan.methods.nicegan.domain import AnyDomain
 from nicegan.nn import spectral
 from nicegan.nn.diff_augment import DiffAugment
@@ -29,6 +30,7 @@ class LossWeights(NamedTuple):
     adversarial: float = 1.0
     cycle: float = 10.0
     reconstruction: float = 10.0
+    lecam: float = 0.0
 
 
 class DiscriminatorPhase(Phase):
@@ -36,15 +38,16 @@ class DiscriminatorPhase(Phase):
 
     domains: tuple[AnyDomain, AnyDomain]
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         domains: tuple[AnyDomain, AnyDomain],
         learns: list[nn.Module],
         weights: LossWeights,
         augment: DiffAugment = NO_AUGMENTATION,
+        logit_means: Mapping[str, LogitMeans] | None = None,
     ) -> None:
         super().__init__("discriminator", domains, learns)
-        self.weights, self.augment = weights, augment
+        self.weights, self.augment, self.logit_means = weights, augment, dict(logit_means or {})
 
     def noise(self, batch: Batch, rng: torch.Generator) -> Noise:
         """Return what the augmentation draws for real images and fakes of each direction."""
@@ -66,13 +69,22 @@ class DiscriminatorPhase(Phase):
         with torch.no_grad():
             fake = target.generator(source.encoder(image))
         shown = self.augment(torch.cat([real, fake]), draws.augmentation)
-        losses = lsgan.separate(target.discriminator(shown))
-        return {f"{target.name}/{head}": self.weights.adversarial * loss for head, loss in losses.items()}
+        logits = target.discriminator(shown)
+        losses = lsgan.separate(logits)
+        terms = {f"{target.name}/{head}": self.weights.adversarial * loss for head, loss in losses.items()}
+        if self.logit_means:
+            terms[f"{target.name}/lecam"] = self.weights.lecam * self.logit_means[target.name](logits)
+        return terms
 
     def after_update(self) -> None:
-        """The weights have moved: one power iteration of every spectral norm."""
+        """The weights have moved: one power iteration of every spectral norm; and so have the means of logits."""
         for domain in self.domains:
             spectral.iterate(domain.discriminator)
+        for means in self.logit_means.values():
+            means.update()
+
+    def running_means(self) -> list[Tensor]:
+        return [of_domain.means for of_domain in self.logit_means.values()]
 
     def chance_losses(self) -> dict[str, float]:
         """Return each head's loss when it says 1/2 to everything."""

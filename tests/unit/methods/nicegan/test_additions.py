@@ -169,3 +169,45 @@ def test_the_arithmetic_of_r1_can_be_counted(batch: Batch) -> None:
     """PyTorch's counter puts hooks on what modules get, which fails where that is a leaf."""
     method = method_with(loss={"r1": 1.0})
     assert flops(lambda: total(terms_of(method, "r1", batch)).backward()) > 0
+
+
+def test_lecams_means_move_at_updates_and_are_the_closed_formula(dataset: Path, batch: Batch) -> None:
+    config = config_with(dataset, loss={"lecam": 0.1})
+    state = new_state(config, CPU.device)
+    stepper = Stepper(state, config, CPU)
+    expected = torch.full((3, 2), 0.5)
+    logged = []
+    domain = state.method.domains[1]
+    domain.discriminator.register_forward_hook(lambda module, inputs, logits: logged.append(logits))
+    for _ in range(3):
+        logged.clear()
+        terms = stepper(batch)
+        halves = [logged[0][head].detach().chunk(2) for head in ("cam", "local", "global")]
+        term = sum(
+            (real - fake_mean).square().mean() + (fake - real_mean).square().mean()
+            for (real, fake), (real_mean, fake_mean) in zip(halves, expected, strict=True)
+        )
+        torch.testing.assert_close(terms["discriminator/B/lecam"], 0.1 * term)
+        seen = torch.stack([torch.stack([half.mean() for half in pair]) for pair in halves])
+        expected = 0.99 * expected + 0.01 * seen
+        torch.testing.assert_close(state.method.process_state()["logit_means.B"], expected)
+
+
+def test_lecam_is_the_same_in_parts(dataset: Path, batch: Batch) -> None:
+    whole = config_with(dataset, loss={"lecam": 0.1})
+    parts = whole.model_copy(update={"batch_size": 1, "accumulate": 2})
+    states = [stepped(config, batch, 2) for config in (whole, parts)]
+    memories = [state.method.process_state() for state in states]
+    for name, means in memories[0].items():
+        torch.testing.assert_close(means, memories[1][name], rtol=1e-3, atol=1e-6)
+
+
+def test_numbers_of_a_step_that_failed_are_forgotten(batch: Batch) -> None:
+    method = method_with(loss={"lecam": 0.1})
+    before = {name: means.clone() for name, means in method.process_state().items()}
+    terms_of(method, "discriminator", Batch(batch.a * torch.nan, batch.b))
+    method.load_process_state(before)
+    terms_of(method, "discriminator", batch)
+    phase_of(method, "discriminator").after_update()
+    assert all(means.isfinite().all() for means in method.process_state().values())
+    assert all(not torch.equal(means, before[name]) for name, means in method.process_state().items())
