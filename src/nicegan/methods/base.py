@@ -88,6 +88,7 @@ class Phase(nn.Module):
         super().__init__()
         self.name = name
         self.every = every
+        self.progress = 0.0  # share of the run's steps that are done: the step sets it before it asks for `noise`
         self.domains = domains
         self.learns = nn.ModuleList(learns)
         own = {id(parameter) for parameter in self.parameters()}
@@ -113,7 +114,7 @@ class Phase(nn.Module):
         return (step + 1) % self.every == 0
 
     def optimizer_name(self) -> str:
-        """Return the name of the phase whose optimizer updates this one: its own, or another's with these parameters."""
+        """Return the phase whose optimizer updates this one, by name: itself, or another with these parameters."""
         return self.name
 
     def after_update(self) -> None:

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from nicegan.config import Size
 from nicegan.methods.base import Method, PairedModel, Phase, TranslationPath
 from nicegan.methods.nicegan.additions import LogitMeans, R1Phase
-from nicegan.methods.nicegan.config import Augmentation, NiceGAN, NiceGANNetwork
+from nicegan.methods.nicegan.config import Augmentation, Downsample, NiceGAN, NiceGANNetwork
 from nicegan.methods.nicegan.discriminator import Classifiers, Discriminator
 from nicegan.methods.nicegan.domain import AnyDomain, IndependentDomain, NiceDomain
-from nicegan.methods.nicegan.encoder import Encoder, heatmap
+from nicegan.methods.nicegan.encoder import BlurredDownLayer, Encoder, Halving, heatmap, strided
 from nicegan.methods.nicegan.generator import Generator
 from nicegan.methods.nicegan.phases import DiscriminatorPhase, GeneratorPhase, LossWeights
 from nicegan.nn.attention import ClassActivation, PlainAttention, ResidualAttention
@@ -23,6 +23,7 @@ from nicegan.nn.style import FlatSummary, PooledSummary
 from nicegan.shapes import DomainName, Heat, Image
 
 AUGMENTATIONS: dict[Augmentation, Transform] = {"translation": translate, "cutout": cut_out}
+HALVINGS: dict[Downsample, Halving] = {"strided": strided, "blurred": BlurredDownLayer}
 
 
 def build_encoder(config: NiceGANNetwork, *, is_discriminator: bool) -> Encoder:
@@ -36,7 +37,7 @@ def build_encoder(config: NiceGANNetwork, *, is_discriminator: bool) -> Encoder:
         if attention is not None or (is_discriminator and "cam" in config.classifiers)
         else None
     )
-    return Encoder(config.base_channels, config.shared_layers, attention, cam)
+    return Encoder(config.base_channels, config.shared_layers, attention, cam, HALVINGS[config.downsample])
 
 
 def build_generator(config: NiceGANNetwork, size: Size) -> Generator:
@@ -53,7 +54,8 @@ def build_generator(config: NiceGANNetwork, size: Size) -> Generator:
 def build_discriminator(config: NiceGANNetwork) -> Discriminator:
     """Return a discriminator: an encoder with the classifiers on top."""
     heads = config.classifiers
-    classifiers = Classifiers(config.base_channels, config.shared_layers, config.depth, heads)
+    halving = HALVINGS[config.downsample]
+    classifiers = Classifiers(config.base_channels, config.shared_layers, config.depth, heads, halving)
     return Discriminator(build_encoder(config, is_discriminator=True), classifiers, heads, config.depth)
 
 

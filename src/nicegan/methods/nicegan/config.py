@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Head = Literal["cam", "local", "global"]
 Augmentation = Literal["translation", "cutout"]
+Downsample = Literal["strided", "blurred"]
 Player = Literal["discriminator", "generator", "both"]
 SMALLEST_TRANSLATED = 16  # pixels; smaller images are padded to this
 
@@ -33,6 +34,9 @@ class NiceGANNetwork(Frozen):
     upsample: Literal["subpixel", "icnr", "nearest", "bilinear"] = "subpixel"
     """How a generator doubles the side: channels that become pixels, as published (icnr: they begin equal), or a map
     enlarged by repeated pixels or bilinearly before its convolution."""
+    downsample: Downsample = "strided"
+    """How discriminators and encoders halve the side: by convolutions of stride 2, as published, or of stride 1 with a
+    blur behind them, against aliasing, at four times their arithmetic (Zhang, ICML 2019)."""
     depth: PositiveInt = 7
     """Layers of the discriminator; 7 needs images of 96 pixels a side, 6 of 48."""
     shared_layers: PositiveInt = 2
