@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
+from jaxtyping import Int
 from torch import Tensor, nn
 
+from nicegan.losses.contrastive import patch_nce
 from nicegan.losses.gradient_penalty import r1
 from nicegan.losses.lecam import lecam
 from nicegan.methods.base import Fakes, Noise, Phase, both_ways, frozen
@@ -15,22 +18,43 @@ from nicegan.methods.nicegan.domain import AnyDomain
 from nicegan.nn import spectral
 from nicegan.nn.conv import twice_differentiable, without_autocast
 from nicegan.nn.diff_augment import DiffAugment
-from nicegan.shapes import Batch, Image, Logits, Scalar, Terms
+from nicegan.shapes import Batch, Image, Latent, Logits, Scalar, Terms
 
 GUESS = 0.5  # the logit of a discriminator that guesses
+NUM_PATCHES, TEMPERATURE = 256, 0.07  # of PatchNCE, as published
 LOGIT_DECAY = 0.99  # of LeCam's running means, as published
 
 
 class Draws(NamedTuple):
-    """What one direction of a phase draws for the additions; nothing where they are off."""
+    """What one direction of a phase takes besides its images: random numbers, and what the time says."""
 
     augmentation: Tensor | None = None
+    places: Tensor | None = None  # of the patches that are compared, as indices of the latent's pixels
+    consistency: Tensor | float = 1.0  # share of the weights of cycle and reconstruction
 
 
 def of_directions(noise: Noise) -> tuple[Draws, Draws]:
     """Return the noise of a phase as that of A to B and of B to A."""
     middle = len(noise) // 2
     return Draws(*noise[:middle]), Draws(*noise[middle:])
+
+
+def contrast(fake: Latent, source: Latent, places: Int[Tensor, " patches"] | None) -> Scalar:
+    """Return how badly patches of fakes find their own patch of the source (PatchNCE: Park et al., ECCV 2020).
+
+    Patches are compared as the encoders see them, without a projection that would have to learn.
+
+    Args:
+        fake: latents of fakes, by the encoder of their own domain.
+        source: latents of what they are translated from, by the encoder of its domain.
+        places: indices of the pixels that are compared.
+    """
+    assert places is not None, "PatchNCE needs the noise of its phase"
+    queries, keys = (
+        F.normalize(latent.float().flatten(2).index_select(2, places), dim=1).transpose(1, 2)
+        for latent in (fake, source)
+    )
+    return patch_nce(queries, keys, TEMPERATURE)
 
 
 class LogitMeans(nn.Module):

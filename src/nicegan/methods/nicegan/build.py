@@ -123,7 +123,7 @@ def build_method(config: NiceGAN, size: Size) -> Method:
     """Return two domains and the phases that share out their parameters."""
     domains = build_domain("A", config.network, size), build_domain("B", config.network, size)
     loss = config.loss
-    weights = LossWeights(loss.adversarial, loss.cycle, loss.reconstruction, loss.lecam)
+    weights = LossWeights(**loss.model_dump(include=set(LossWeights._fields)))
     augment = DiffAugment(tuple(AUGMENTATIONS[name] for name in loss.augment))
     logit_means = {domain.name: LogitMeans(domain.discriminator.head_names) for domain in domains if loss.lecam}
     learners = [learners_of(domain, config.network) for domain in domains]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from nicegan.losses import lsgan
 from nicegan.losses.consistency import l1
 from nicegan.methods.base import Fakes, Noise, Phase, both_ways, frozen
-from nicegan.methods.nicegan.additions import Draws, LogitMeans, of_directions
+from nicegan.methods.nicegan.additions import NUM_PATCHES, Draws, LogitMeans, contrast, of_directions
 from nicegan.methods.nicegan.domain import AnyDomain
 from nicegan.nn import spectral
 from nicegan.nn.diff_augment import DiffAugment
@@ -25,12 +25,17 @@ NO_AUGMENTATION = DiffAugment()
 
 
 class LossWeights(NamedTuple):
-    """The weight of each kind of term; `adversarial` weighs the terms of both phases."""
+    """The weight of each kind of term; `adversarial` weighs the terms of both phases.
+
+    Those of `cycle` and `reconstruction` fall linearly to the share `final_consistency` at the end of the run.
+    """
 
     adversarial: float = 1.0
     cycle: float = 10.0
     reconstruction: float = 10.0
     lecam: float = 0.0
+    contrastive: float = 0.0
+    final_consistency: float = 1.0
 
 
 class DiscriminatorPhase(Phase):
@@ -108,10 +113,20 @@ class GeneratorPhase(Phase):
         self.weights, self.augment = weights, augment
 
     def noise(self, batch: Batch, rng: torch.Generator) -> Noise:
-        """Return what the augmentation draws for the fakes of each direction."""
-        if not self.augment.transforms:
+        """Return the `Draws` of each direction, one after the other; () if nothing is added to the paper's step."""
+        weights = self.weights
+        if not (self.augment.transforms or weights.contrastive or weights.final_consistency < 1):
             return ()
-        return tuple(self.augment.random_numbers(len(images), rng) for images in batch)
+        return tuple(of_direction for images in batch for of_direction in self.draws(images, rng))
+
+    def draws(self, images: Image, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the tensors of the `Draws` of one direction."""
+        num_places = images[0, 0].numel() >> 2 * len(self.domains[0].encoder.layers)
+        return (
+            self.augment.random_numbers(len(images), rng),
+            torch.randperm(num_places, generator=rng)[:NUM_PATCHES],
+            torch.tensor(1 - (1 - self.weights.final_consistency) * self.progress),
+        )
 
     def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
         a, b = self.domains
@@ -125,13 +140,16 @@ class GeneratorPhase(Phase):
         fake = target.generator(latent)
         reading = target.read(fake, self.augment(fake, draws.augmentation))
         cycled, rebuilt = source.generator(torch.cat([reading.latent, latent])).chunk(2)
-        fooling = {
+        terms = {
             f"{target.name}/{head}": self.weights.adversarial * lsgan.toward_real(logits)
             for head, logits in reading.logits.items()
         }
-        return fooling | {
-            f"{source.name}/cycle": self.weights.cycle * l1(cycled, image),
-            f"{source.name}/reconstruction": self.weights.reconstruction * l1(rebuilt, image),
+        if self.weights.contrastive:
+            nce = contrast(reading.latent, latent, draws.places)
+            terms[f"{target.name}/contrastive"] = self.weights.contrastive * nce
+        return terms | {
+            f"{source.name}/cycle": self.weights.cycle * draws.consistency * l1(cycled, image),
+            f"{source.name}/reconstruction": self.weights.reconstruction * draws.consistency * l1(rebuilt, image),
         }
 
     def after_update(self) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nicegan.bench.count import flops
@@ -12,7 +13,7 @@ from nicegan.methods.base import Method, Phase, total
 from nicegan.methods.nicegan.config import NiceGAN
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch, Terms
-from nicegan.training.state import TrainingState, new_state
+from nicegan.training.state import TrainingState, load_state, new_state, save_state
 from nicegan.training.step import Stepper
 
 CPU = Machine(torch.device("cpu"), "float32")
@@ -40,6 +41,57 @@ def phase_of(method: Method, name: str) -> Phase:
 def terms_of(method: Method, name: str, batch: Batch) -> Terms:
     phase = phase_of(method, name)
     return phase(batch, phase.noise(batch, torch.Generator().manual_seed(0)))
+
+
+ADDITIONS: dict[str, dict[str, dict[str, object]]] = {
+    "discriminator_learning_rate": {"optimizer": {"discriminator_learning_rate": 4e-4}},
+    "augment": {"loss": {"augment": ("translation", "cutout")}},
+    "r1": {"loss": {"r1": 1.0, "r1_every": 3}},
+    "lecam": {"loss": {"lecam": 0.1}},
+    "downsample": {"network": {"downsample": "blurred"}},
+    "final_consistency": {"loss": {"final_consistency": 0.2}},
+    "contrastive": {"loss": {"contrastive": 1.0}},
+}
+
+
+@pytest.mark.parametrize("name", ADDITIONS)
+def test_an_addition_changes_the_weights_which_stay_finite(name: str, dataset: Path, batch: Batch) -> None:
+    plain, added = (stepped(config_with(dataset, **groups), batch, 3) for groups in ({}, ADDITIONS[name]))
+    assert differing(plain, added) > 0
+    assert all(tensor.isfinite().all() for tensor in added.tensors().values())
+
+
+def resumed(config: RunConfig, checkpoint: Path, batch: Batch, forgets: str = "") -> TrainingState:
+    """Two more steps, by a run that may have forgotten a part of its state."""
+    state = new_state(config.model_copy(update={"seed": 9}), CPU.device)
+    load_state(checkpoint, state)
+    if forgets == "memory":
+        state.method.load_process_state({})
+    elif forgets:
+        setattr(state, forgets, 0)
+    stepper = Stepper(state, config, CPU)
+    for _ in range(2):
+        stepper(batch)
+    return state
+
+
+FORGOTTEN = {"augment": "samples_seen", "r1": "step", "lecam": "memory", "final_consistency": "step"}
+
+
+@pytest.mark.parametrize("name", ADDITIONS)
+def test_a_resumed_run_is_the_same_run_and_one_that_forgets_is_not(
+    name: str, dataset: Path, batch: Batch, tmp_path: Path
+) -> None:
+    config = config_with(dataset, **ADDITIONS[name])
+    whole = stepped(config, batch, 4)
+    checkpoint = save_state(tmp_path / "checkpoints", stepped(config, batch, 2))
+    again = resumed(config, checkpoint, batch)
+    assert differing(whole, again) == 0
+    for of_domain, means in whole.method.process_state().items():
+        assert torch.equal(means, again.method.process_state()[of_domain])
+    if name in FORGOTTEN:  # planted errors
+        weights = dict(resumed(config, checkpoint, batch, FORGOTTEN[name]).method.named_parameters())
+        assert any(not torch.equal(weights[name], p) for name, p in whole.method.named_parameters())
 
 
 def stepped(config: RunConfig, batch: Batch, count: int) -> TrainingState:
@@ -211,3 +263,42 @@ def test_numbers_of_a_step_that_failed_are_forgotten(batch: Batch) -> None:
     phase_of(method, "discriminator").after_update()
     assert all(means.isfinite().all() for means in method.process_state().values())
     assert all(not torch.equal(means, before[name]) for name, means in method.process_state().items())
+
+
+@pytest.mark.parametrize(("progress", "share"), [(0.0, 1.0), (0.5, 0.6), (1.0, 0.2)])
+def test_the_weights_of_consistency_fall_linearly_to_their_share(batch: Batch, progress: float, share: float) -> None:
+    method = method_with(loss={"final_consistency": 0.2})
+    phase_of(method, "generator").progress = progress
+    fallen, plain = (terms_of(method, "generator", batch) for method in (method, method_with()))
+    for name, term in plain.items():
+        expected = share * term if name.split("/")[1] in ("cycle", "reconstruction") else term
+        torch.testing.assert_close(fallen[name], expected)
+
+
+def test_a_step_says_how_far_the_run_is(dataset: Path, batch: Batch) -> None:
+    state = stepped(config_with(dataset, loss={"final_consistency": 0.2}), batch, 4)
+    assert [phase.progress for phase in state.method.phases] == [3 / 6, 3 / 6]
+
+
+def test_patches_are_compared_in_the_latents_of_source_and_fake(batch: Batch) -> None:
+    method = method_with(loss={"contrastive": 2.0})
+    terms = terms_of(method, "generator", batch)
+    a, b = method.domains
+    with torch.no_grad():
+        latent = a.encoder(batch.a)
+        fake = b.encoder(b.generator(latent))
+    similar = F.cosine_similarity(fake.flatten(2)[:, :, :, None], latent.flatten(2)[:, :, None, :], dim=1) / 0.07
+    negatives = similar.clone().diagonal_scatter(torch.full((2, 256), -10 / 0.07), dim1=1, dim2=2)
+    logits = torch.cat([similar.diagonal(dim1=1, dim2=2)[:, :, None], negatives], dim=2)
+    expected = 2.0 * F.cross_entropy(logits.flatten(0, 1), torch.zeros(2 * 256, dtype=torch.long))
+    torch.testing.assert_close(terms["B/contrastive"], expected, rtol=1e-3, atol=1e-5)
+    with pytest.raises(AssertionError, match="noise"):
+        phase_of(method, "generator")(batch)
+
+
+def test_patches_pull_at_the_generator_that_made_the_fake_alone(batch: Batch) -> None:
+    method = method_with(loss={"contrastive": 2.0})
+    terms_of(method, "generator", batch)["B/contrastive"].backward()
+    pulled = {name.rpartition(".generator.")[0] for name, p in method.named_parameters() if p.grad is not None}
+    assert pulled == {"B"}
+    assert all(".generator." in name for name, p in method.named_parameters() if p.grad is not None)
