@@ -1,7 +1,8 @@
 """NICE-GAN's training, decoupled by construction (Chen et al., CVPR 2020).
 
 The encoder is part of the discriminator, so its parameters are registered in `DiscriminatorPhase` and in no other: it
-learns while the adversarial loss is maximised, and is frozen while the generators minimise.
+learns while the adversarial loss is maximised, and is frozen while the generators minimise. What `additions` may add is
+off in the paper's step.
 """
 
 from __future__ import annotations
