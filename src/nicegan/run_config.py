@@ -73,7 +73,8 @@ class RunConfig(Frozen):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of the initial weights and of the data's order."""
     average_decay: Fraction = 0.999
-    """Decay of the averaged (EMA) weights that the model is made of."""
+    """Decay of the averaged (EMA) weights that the model is made of; at most (1 + t) / (10 + t) at step t, so that they
+    follow the first steps."""
 
     precision: Annotated[Precision, Resumable()] = "auto"
     """Arithmetic; auto means bfloat16 on an NVIDIA GPU (tf32 on an old one) and float32 elsewhere."""

@@ -19,9 +19,8 @@ from nicegan.cli.import_ import ImportArguments
 from nicegan.cli.report import ReportArguments
 from nicegan.cli.train import TrainArguments
 from nicegan.cli.translate import TranslateArguments
-from nicegan.config import OptimizerConfig
 from nicegan.methods.cyclegan.config import CycleGANLoss, CycleGANNetwork
-from nicegan.methods.nicegan.config import NiceGANLoss, NiceGANNetwork
+from nicegan.methods.nicegan.config import NiceGANLoss, NiceGANNetwork, NiceGANOptimizer
 
 KINDS = (
     *(TrainArguments, TranslateArguments, LatentArguments, HeatmapArguments),
@@ -30,7 +29,7 @@ KINDS = (
 PARTS = {
     "network": (NiceGANNetwork, CycleGANNetwork),
     "loss": (NiceGANLoss, CycleGANLoss),
-    "optimizer": (OptimizerConfig,),
+    "optimizer": (NiceGANOptimizer,),
 }
 NAMES = {name for kind in KINDS for name in kind.model_fields}
 NAMES |= {f"{part}.{name}" for part, kinds in PARTS.items() for kind in kinds for name in kind.model_fields}

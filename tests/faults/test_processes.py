@@ -42,12 +42,14 @@ config, out = RunFolder(Path(sys.argv[1])).read_config(), Path(sys.argv[2])
 config = config.model_copy(update=dict(batch_size=int(sys.argv[3]), accumulate=int(sys.argv[4])))
 with joined() as processes, Run(config, out / "run", Console(quiet=True), processes) as run:
     found = {}
-    for phase in run.state.method.phases:
-        def keep(*_, phase=phase):
-            found.update({f"{phase.name}/{n}": p.grad.clone().contiguous() for n, p in phase.named_parameters()})
-        run.state.optimizers[phase.name].register_step_pre_hook(keep)
+    look = run.stepper.finite.look
+    def keep(step, phase, terms):
+        found.update({f"{phase.name}/{n}": p.grad.clone().contiguous() for n, p in phase.named_parameters()})
+        return look(step, phase, terms)
+    run.stepper.finite.look = keep
     images = run.data.batch(0, run.machine.device)
-    run.stepper(Batch(*(side.double() for side in images)))
+    for _ in range(int(sys.argv[5])):
+        run.stepper(Batch(*(side.double() for side in images)))
     if processes.is_first:
         save_file(found, out / "gradients.safetensors")
 """
@@ -64,22 +66,28 @@ def together(number: int, *arguments: object) -> subprocess.CompletedProcess[str
 
 @pytest.fixture
 def described(dataset: Path, tmp_path: Path) -> Path:
-    """A run folder that only says what to train."""
-    folder = tmp_path / "described"
+    return describe(tmp_path / "described", dataset)
+
+
+def describe(folder: Path, dataset: Path, **changes: object) -> Path:
+    """Make a run folder that only says what to train."""
+    network = {"base_channels": 4, "blocks": 1, "depth": 6}
     config = recipe(
-        "nicegan-tiny", data=dataset, image_size=48, device="cpu", log_every=1,
-        network={"base_channels": 4, "blocks": 1, "depth": 6}, optimizer={"learning_rate": 1e-12},
+        "nicegan-tiny", data=dataset, image_size=48, device="cpu", log_every=1, network=network,
+        optimizer={"learning_rate": 1e-12}, **changes,
     )  # fmt: skip
     RunFolder(folder).claim(config, {"machine": "test"})
     return folder
 
 
-def gradients(described: Path, out: Path, processes: int, batch_size: int, accumulate: int) -> dict[str, torch.Tensor]:
-    """Of the first step of a run, in both phases: each as its optimizer gets them."""
+def gradients(
+    described: Path, out: Path, processes: int, batch_size: int, accumulate: int, steps: int = 1
+) -> dict[str, torch.Tensor]:
+    """Of the last of a run's first steps, in every phase: each as its optimizer gets them."""
     out.mkdir()
     script = out / "gradients.py"
     script.write_text(GRADIENTS)
-    arguments = [str(script), str(described), str(out), str(batch_size), str(accumulate)]
+    arguments = [str(script), str(described), str(out), *map(str, (batch_size, accumulate, steps))]
     command = launch(processes, *arguments) if processes > 1 else [sys.executable, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=ONE_THREAD, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -98,6 +106,18 @@ def test_the_gradients_are_those_of_one_process_with_the_whole_batch(described: 
         assert set(other) == set(alone)
         apart = max((other[key] - alone[key]).abs().max().item() for key in alone)
         assert apart < MAY_DIFFER, name
+
+
+def test_what_may_be_added_to_nicegan_keeps_to_that(dataset: Path, tmp_path: Path) -> None:
+    """But for augmentation, whose random numbers are each process's own. The second step knows the logits of the first:
+    of all images, or the running means would differ. Patches are few enough to be compared all."""
+    loss = {"r1": 1.0, "r1_every": 1, "lecam": 0.5, "contrastive": 1.0, "final_consistency": 0.5}
+    described = describe(tmp_path / "described", dataset, loss=loss, **{"network.downsample": "blurred"})
+    alone = gradients(described, tmp_path / "alone", 1, 4, 1, steps=2)
+    both = gradients(described, tmp_path / "both", 2, 1, 2, steps=2)
+    assert {name.partition("/")[0] for name in alone} == {"discriminator", "r1", "generator"}
+    assert set(both) == set(alone)
+    assert max((both[key] - alone[key]).abs().max().item() for key in alone) < MAY_DIFFER
 
 
 def test_two_processes_train_are_stopped_and_go_on_as_one(dataset: Path, tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ class Phase(nn.Module):
         super().__init__()
         self.name = name
         self.every = every
+        self.progress = 0.0  # share of the run's steps that are done: the step sets it before it asks for `noise`
         self.domains = domains
         self.learns = nn.ModuleList(learns)
         own = {id(parameter) for parameter in self.parameters()}
@@ -113,12 +114,15 @@ class Phase(nn.Module):
         return (step + 1) % self.every == 0
 
     def optimizer_name(self) -> str:
-        """Return the name of the phase whose optimizer makes the updates: another's, which trains these parameters too,
-        where both phases share running means."""
+        """Return the phase whose optimizer updates this one, by name: itself, or another with these parameters."""
         return self.name
 
     def after_update(self) -> None:
         """Do what must follow every update of this phase's parameters."""
+
+    def running_means(self) -> list[Tensor]:
+        """Return what the phase measures over its updates: after each, the step makes it the mean of all processes."""
+        return []
 
     def chance_losses(self) -> dict[str, float]:
         """Return, for terms of a discriminator, the value that they have when it only guesses."""
@@ -290,10 +294,6 @@ class Method(nn.Module):
 
 def unique_state(module: nn.Module) -> dict[str, Tensor]:
     """Return the module's state with every tensor under its first name: safetensors refuses shared memory."""
-    seen: set[int] = set()
-    state = {}
-    for name, tensor in module.state_dict(keep_vars=True).items():
-        if id(tensor) not in seen:
-            seen.add(id(tensor))
-            state[name] = tensor.detach()
-    return state
+    named = module.state_dict(keep_vars=True)
+    first = {id(tensor): name for name, tensor in reversed(named.items())}
+    return {name: tensor.detach() for name, tensor in named.items() if first[id(tensor)] == name}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -20,6 +21,7 @@ from nicegan.nn import kernels, row_conv
 
 Layer = TypeVar("Layer", nn.Conv2d, nn.ConvTranspose2d, "ReflectConv2d")
 ALIGNMENT = 4  # channels that a GPU's float32 convolutions take together
+_second_order: ContextVar[bool] = ContextVar("second_order", default=False)
 
 
 class Recompute(NamedTuple):
@@ -54,11 +56,22 @@ def without_autocast(x: Tensor) -> AbstractContextManager[object]:
     return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
+@contextmanager
+def twice_differentiable() -> Iterator[None]:
+    """Within, convolutions and paddings are PyTorch's own operations: their gradients have gradients, and all inputs of
+    the backward pass are kept."""
+    token = _second_order.set(True)  # noqa: FBT003
+    try:
+        yield
+    finally:
+        _second_order.reset(token)
+
+
 def reflect_pad(x: Float[Tensor, "n c h w"], padding: int) -> Float[Tensor, "n c h_padded w_padded"]:
     """Pad every side by reflection, in the precision of x (autocast would make it float32)."""
     if padding == 0:
         return x
-    if kernels.usable(x):
+    if kernels.usable(x) and not _second_order.get():
         return _PadOnGPU.apply(x, padding)  # pyright: ignore[reportReturnType]
     if torch.are_deterministic_algorithms_enabled():  # the gradient of a GPU's own padding is not repeatable
         return _mirrored(_mirrored(x, padding, dim=2), padding, dim=3)
@@ -221,7 +234,7 @@ def convolve(  # noqa: PLR0913
         padding: pixels on each side.
         low: the weight in the precision of autocast, where it is at hand; else it is made here.
     """
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled() or _second_order.get():
         return convolve_padded(reflect_pad(x, padding), weight if low is None else low, bias, stride)
     return _Convolve.apply(x, weight, bias, stride, padding, recompute_of(x), low)  # pyright: ignore[reportReturnType]
 

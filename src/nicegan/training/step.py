@@ -71,6 +71,7 @@ class Stepper:
             if not phase.is_due(state.step):
                 continue
             set_learning_rate(state.optimizers[phase.optimizer_name()], self.learning_rate(phase.name))
+            phase.progress = state.step / config.steps
             noises = [self._noise(phase, number, part, images) for part, images in enumerate(batches)]
             of_phase, numbers, fakes = update([Part(*part) for part in zip(batches, noises, fakes, strict=True)])
             self.finite.post(state.step + 1, phase, of_phase, numbers)
@@ -116,6 +117,8 @@ class Stepper:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)  # their memory serves the next phase
         phase.after_update()
+        for mean in phase.running_means():
+            mean.copy_(self.processes.all_reduce_sum(mean) / self.processes.size)
         return Update(terms, numbers, made)
 
     def _casts(self) -> AbstractContextManager[None]:

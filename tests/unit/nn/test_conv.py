@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nicegan.nn import conv
-from nicegan.nn.conv import ReflectConv2d, convolve
+from nicegan.nn.conv import ReflectConv2d, convolve, twice_differentiable
 from nicegan.nn.norm import ILN
 
 
@@ -107,3 +107,17 @@ def test_without_gradients_the_values_are_the_same() -> None:
     with torch.no_grad():
         silent = convolve(*tensors, padding=1)
     assert torch.equal(silent, convolve(*tensors, padding=1))
+
+
+@pytest.mark.usefixtures("algorithms")
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (4, 2, 1)])
+def test_gradients_have_gradients_where_that_is_asked_for(kernel: int, stride: int, padding: int) -> None:
+    def convolved(*tensors: Tensor) -> Tensor:
+        return convolve(*tensors, stride=(stride, stride), padding=padding)
+
+    with twice_differentiable():
+        assert torch.autograd.gradgradcheck(convolved, inputs(kernel))
+    x, weight, bias = inputs(kernel)
+    (slope,) = torch.autograd.grad(convolved(x, weight, bias).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        slope.sum().backward()

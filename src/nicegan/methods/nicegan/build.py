@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from nicegan.config import Size
-from nicegan.methods.base import Method, PairedModel, TranslationPath
-from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
+from nicegan.methods.base import Method, PairedModel, Phase, TranslationPath
+from nicegan.methods.nicegan.additions import LogitMeans, R1Phase
+from nicegan.methods.nicegan.config import Augmentation, Downsample, NiceGAN, NiceGANNetwork
 from nicegan.methods.nicegan.discriminator import Classifiers, Discriminator
 from nicegan.methods.nicegan.domain import AnyDomain, IndependentDomain, NiceDomain
-from nicegan.methods.nicegan.encoder import Encoder, heatmap
+from nicegan.methods.nicegan.encoder import BlurredDownLayer, Encoder, Halving, heatmap, strided
 from nicegan.methods.nicegan.generator import Generator
 from nicegan.methods.nicegan.phases import DiscriminatorPhase, GeneratorPhase, LossWeights
 from nicegan.nn.attention import ClassActivation, PlainAttention, ResidualAttention
+from nicegan.nn.diff_augment import DiffAugment, Transform, cut_out, translate
 from nicegan.nn.heat import enlarged
 from nicegan.nn.style import FlatSummary, PooledSummary
 from nicegan.shapes import DomainName, Heat, Image
+
+AUGMENTATIONS: dict[Augmentation, Transform] = {"translation": translate, "cutout": cut_out}
+HALVINGS: dict[Downsample, Halving] = {"strided": strided, "blurred": BlurredDownLayer}
 
 
 def build_encoder(config: NiceGANNetwork, *, is_discriminator: bool) -> Encoder:
@@ -31,7 +37,7 @@ def build_encoder(config: NiceGANNetwork, *, is_discriminator: bool) -> Encoder:
         if attention is not None or (is_discriminator and "cam" in config.classifiers)
         else None
     )
-    return Encoder(config.base_channels, config.shared_layers, attention, cam)
+    return Encoder(config.base_channels, config.shared_layers, attention, cam, HALVINGS[config.downsample])
 
 
 def build_generator(config: NiceGANNetwork, size: Size) -> Generator:
@@ -48,7 +54,8 @@ def build_generator(config: NiceGANNetwork, size: Size) -> Generator:
 def build_discriminator(config: NiceGANNetwork) -> Discriminator:
     """Return a discriminator: an encoder with the classifiers on top."""
     heads = config.classifiers
-    classifiers = Classifiers(config.base_channels, config.shared_layers, config.depth, heads)
+    halving = HALVINGS[config.downsample]
+    classifiers = Classifiers(config.base_channels, config.shared_layers, config.depth, heads, halving)
     return Discriminator(build_encoder(config, is_discriminator=True), classifiers, heads, config.depth)
 
 
@@ -79,19 +86,57 @@ def build_translation_model(config: NiceGANNetwork, size: Size) -> NiceGANModel:
     )
 
 
+class NiceGANMethod(Method):
+    """A Method that remembers means of logits, if a loss uses them: the same in every process.
+
+    Args:
+        domains: A and B.
+        phases: of a step.
+        model: what translates.
+        logit_means: by domain; may be empty.
+    """
+
+    def __init__(
+        self,
+        domains: tuple[AnyDomain, AnyDomain],
+        phases: Iterable[Phase],
+        model: NiceGANModel,
+        logit_means: dict[str, LogitMeans],
+    ) -> None:
+        super().__init__(domains, phases, model)
+        self.logit_means = nn.ModuleDict(logit_means)
+
+    def process_state(self) -> dict[str, Tensor]:
+        return {f"logit_means.{name}": logit_means.means for name, logit_means in self._logit_means()}
+
+    def load_process_state(self, state: Mapping[str, Tensor]) -> None:
+        for name, logit_means in self._logit_means():
+            logit_means.load(state.get(f"logit_means.{name}"))
+
+    def _logit_means(self) -> Iterator[tuple[str, LogitMeans]]:
+        for name, module in self.logit_means.items():
+            assert isinstance(module, LogitMeans)
+            yield name, module
+
+
 def build_method(config: NiceGAN, size: Size) -> Method:
-    """Return two domains and the two phases that share out their parameters."""
+    """Return two domains and the phases that share out their parameters."""
     domains = build_domain("A", config.network, size), build_domain("B", config.network, size)
-    weights = LossWeights(config.loss.adversarial, config.loss.cycle, config.loss.reconstruction)
+    loss = config.loss
+    weights = LossWeights(**loss.model_dump(include=set(LossWeights._fields)))
+    augment = DiffAugment(tuple(AUGMENTATIONS[name] for name in loss.augment))
+    logit_means = {domain.name: LogitMeans(domain.discriminator.head_names) for domain in domains if loss.lecam}
     learners = [learners_of(domain, config.network) for domain in domains]
     discriminating = [module for one in learners for module in one.discriminating]
     generating = [module for one in learners for module in one.generating]
+    penalties = [R1Phase(domains, discriminating, loss.r1, every=loss.r1_every, augment=augment)] if loss.r1 else []
     phases = (
-        DiscriminatorPhase(domains, discriminating, weights),
-        GeneratorPhase(domains, generating, weights),
+        DiscriminatorPhase(domains, discriminating, weights, augment, logit_means),
+        *penalties,
+        GeneratorPhase(domains, generating, weights, augment),
     )
     model = NiceGANModel({domain.name: TranslationPath(domain.encoder, domain.generator) for domain in domains})
-    return Method(domains, phases, model)
+    return NiceGANMethod(domains, phases, model, logit_means)
 
 
 class Learners(NamedTuple):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import tyro
-from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from nicegan.config import FOR_CPUS, Frozen, MethodConfig, OptimizerConfig, Recipe, Size, SizeRule
 from nicegan.methods.nicegan import geometry
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from nicegan.methods.published import Published
 
 Head = Literal["cam", "local", "global"]
+Augmentation = Literal["translation", "cutout"]
+Downsample = Literal["strided", "blurred"]
 Player = Literal["discriminator", "generator", "both"]
 SMALLEST_TRANSLATED = 16  # pixels; smaller images are padded to this
 
@@ -32,6 +34,9 @@ class NiceGANNetwork(Frozen):
     upsample: Literal["subpixel", "icnr", "nearest", "bilinear"] = "subpixel"
     """How a generator doubles the side: channels that become pixels, as published (icnr: they begin equal), or a map
     enlarged by repeated pixels or bilinearly before its convolution."""
+    downsample: Downsample = "strided"
+    """How discriminators and encoders halve the side: by convolutions of stride 2, as published, or of stride 1 with a
+    blur behind them, against aliasing, at four times their arithmetic (Zhang, ICML 2019)."""
     depth: PositiveInt = 7
     """Layers of the discriminator; 7 needs images of 96 pixels a side, 6 of 48."""
     shared_layers: PositiveInt = 2
@@ -78,7 +83,7 @@ class NiceGANNetwork(Frozen):
 
 
 class NiceGANLoss(Frozen):
-    """The weights of the losses."""
+    """The weights of the losses, and what may be added to them."""
 
     adversarial: NonNegativeFloat = 1.0
     """Weight of the least-squares adversarial terms, in both phases."""
@@ -86,6 +91,38 @@ class NiceGANLoss(Frozen):
     """Weight of the cycle-consistency term."""
     reconstruction: NonNegativeFloat = 10.0
     """Weight of the reconstruction term."""
+    augment: tuple[Augmentation, ...] = ()
+    """How real images and fakes are augmented before a discriminator sees them, in both phases: any of translation,
+    cutout (DiffAugment: Zhao et al., NeurIPS 2020). What is translated is not augmented."""
+    r1: NonNegativeFloat = 0.0
+    """Weight gamma of the penalty gamma / 2 |dD(x)/dx|^2 at real images x (R1: Mescheder et al., ICML 2018), where D is
+    the sum over heads of the mean logit; 0 leaves it out."""
+    r1_every: PositiveInt = 16
+    """Steps from one update by the penalty to the next, which counts that many times (lazy regularisation: Karras et
+    al., CVPR 2020); only with r1."""
+    lecam: NonNegativeFloat = 0.0
+    """Weight of the term that holds logits of real images to the running mean of those of fakes, and the reverse, for
+    small data sets (LeCam: Tseng et al., CVPR 2021); 0 leaves it out."""
+    final_consistency: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the weights of cycle and reconstruction that is left at the end: they fall linearly over the run (Wang
+    and Lin, "CycleGAN with better cycles", 2018). More steps stretch the fall."""
+    contrastive: NonNegativeFloat = 0.0
+    """Weight of the term that holds every patch of a translation to its own patch of the source, in the latents of the
+    two encoders (PatchNCE: Park et al., ECCV 2020); 0 leaves it out."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if len(set(self.augment)) != len(self.augment):
+            raise ValueError("augment: name any of translation, cutout, each once")
+        return self
+
+
+class NiceGANOptimizer(OptimizerConfig):
+    """Adam, one for each phase."""
+
+    discriminator_learning_rate: PositiveFloat | None = None
+    """Learning rate of the discriminators with the encoders in them, if not that of the generators: the two time-scale
+    update rule (Heusel et al., NeurIPS 2017)."""
 
 
 class NiceGAN(MethodConfig):
@@ -95,7 +132,7 @@ class NiceGAN(MethodConfig):
     name: Annotated[Literal["nicegan"], tyro.conf.Suppress] = "nicegan"  # pyright: ignore[reportIncompatibleVariableOverride]
     network: NiceGANNetwork = NiceGANNetwork()
     loss: NiceGANLoss = NiceGANLoss()
-    optimizer: OptimizerConfig = OptimizerConfig()
+    optimizer: NiceGANOptimizer = NiceGANOptimizer()  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def training_sizes(self) -> SizeRule:
         network = self.network
@@ -113,6 +150,12 @@ class NiceGAN(MethodConfig):
         exact = trained_at if self.network.summary == "flat" else None
         smallest = max(SMALLEST_TRANSLATED, geometry.SMALLEST_LATENT_SIDE * unit)
         return SizeRule(unit, smallest, exact, "use --resize" if exact else "use larger images")
+
+    def optimizer_of(self, phase: str) -> OptimizerConfig:
+        own = self.optimizer
+        if own.discriminator_learning_rate is None or phase == "generator":
+            return own
+        return own.model_copy(update={"learning_rate": own.discriminator_learning_rate})
 
     def canonical(self) -> Self:
         """Name an attention that no loss reaches "none": the builder leaves it out."""
@@ -144,7 +187,7 @@ class NiceGAN(MethodConfig):
     def recipes(cls) -> dict[str, Recipe]:
         tiny = cls(
             network=NiceGANNetwork(base_channels=16, blocks=4, depth=6, upsample="nearest"),
-            optimizer=OptimizerConfig(learning_rate=4e-4),
+            optimizer=NiceGANOptimizer(learning_rate=4e-4),
         )
         return {
             "nicegan": Recipe(cls(), {}),

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nicegan.errors import ConfigError
-from nicegan.methods.nicegan.encoder import DownLayer, Encoder
+from nicegan.methods.nicegan.encoder import DownLayer, Encoder, Halving, strided
 from nicegan.methods.nicegan.geometry import num_halvings, smallest_side
 from nicegan.nn.spectral import SpectralConv2d
 from nicegan.shapes import Features, Image, Latent, Logits
@@ -41,19 +41,22 @@ class Classifiers(nn.Module):
 
     Args:
         base_channels: channels of the encoder's first layer.
-        encoder_layers: stride-2 layers below, in the encoder.
+        encoder_layers: layers below that halve the map, in the encoder.
         depth: places the heads, see `nicegan.methods.nicegan.geometry`.
         heads: which of "local" and "global" there are.
+        halving: what the trunk's layers are.
     """
 
-    def __init__(self, base_channels: int, encoder_layers: int, depth: int, heads: Sequence[str]) -> None:
+    def __init__(  # noqa: PLR0913
+        self, base_channels: int, encoder_layers: int, depth: int, heads: Sequence[str], halving: Halving = strided
+    ) -> None:
         super().__init__()
         self.trunks = nn.ModuleDict()
         self.heads = nn.ModuleDict()
         reached = encoder_layers
         for name in (head for head in PATCH_HEADS if head in heads):
             widths = [base_channels << i for i in range(reached - 1, num_halvings(depth, name))]
-            layers = (DownLayer(a, b, stride=2) for a, b in zip(widths, widths[1:], strict=False))
+            layers = (halving(a, b) for a, b in zip(widths, widths[1:], strict=False))
             self.trunks[name] = nn.Sequential(*layers)
             self.heads[name] = PatchHead(widths[-1])
             reached = num_halvings(depth, name)

@@ -24,9 +24,12 @@ class NiceDomain(Domain):
     def encoder(self) -> Encoder:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.discriminator.encoder
 
-    def read(self, image: Image) -> Reading:
-        """Return latent and logits, whose first layers are the same."""
-        return self.discriminator.read(image)
+    def read(self, image: Image, shown: Image | None = None) -> Reading:
+        """Return the latent of an image and the logits of `shown`, what the discriminator sees of it: the same image in
+        one pass, or an augmented one in a second."""
+        if shown is None or shown is image:
+            return self.discriminator.read(image)
+        return Reading(self.encoder(image), self.discriminator(shown))
 
 
 class IndependentDomain(Domain):
@@ -42,9 +45,10 @@ class IndependentDomain(Domain):
         self.discriminator = discriminator
         self.encoder = encoder
 
-    def read(self, image: Image) -> Reading:
-        """Return the latent of the domain's own encoder, and the discriminator's logits."""
-        return Reading(self.encoder(image), self.discriminator(image))
+    def read(self, image: Image, shown: Image | None = None) -> Reading:
+        """Return the latent of an image by the domain's own encoder, and the logits of `shown`, what the discriminator
+        sees of it: the same image, or an augmented one."""
+        return Reading(self.encoder(image), self.discriminator(image if shown is None else shown))
 
 
 AnyDomain = NiceDomain | IndependentDomain

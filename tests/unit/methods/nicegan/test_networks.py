@@ -11,7 +11,7 @@ from torch import nn
 from nicegan.errors import ConfigError
 from nicegan.methods.nicegan import geometry
 from nicegan.methods.nicegan.build import build_domain, build_translation_model
-from nicegan.methods.nicegan.config import NiceGAN, NiceGANNetwork
+from nicegan.methods.nicegan.config import Downsample, NiceGAN, NiceGANNetwork
 from nicegan.methods.nicegan.generator import Upsample, build_up
 from nicegan.recipes import RECIPES
 from nicegan.run_config import RunConfig
@@ -45,10 +45,11 @@ def test_any_size_the_padding_allows(height: int, width: int) -> None:
     assert set(reading.logits) == {"cam", "local", "global"}
 
 
+@pytest.mark.parametrize("downsample", ["strided", "blurred"])
 @pytest.mark.parametrize(("depth", "shared"), [(6, 2), (7, 2), (7, 3), (5, 1), (7, 1)])
-def test_the_smallest_size_is_exact(depth: int, shared: int) -> None:
+def test_the_smallest_size_is_exact(depth: int, shared: int, downsample: Downsample) -> None:
     """The networks take the smallest side that the arithmetic promises, and not one pixel less."""
-    network = NiceGANNetwork(base_channels=2, blocks=1, depth=depth, shared_layers=shared)
+    network = NiceGANNetwork(base_channels=2, blocks=1, depth=depth, shared_layers=shared, downsample=downsample)
     smallest = geometry.smallest_side(depth, shared, network.classifiers)
     domain = build_domain("A", network, (smallest, smallest))
     logits = domain.read(torch.rand(1, 3, smallest, smallest)).logits
@@ -162,3 +163,25 @@ def test_an_enlarging_generator_keeps_the_small_map_and_gives_the_plain_gradient
     network = NiceGANNetwork(base_channels=2, blocks=1, depth=6, upsample=upsample)
     image = torch.rand(1, 3, 48, 52)
     assert build_translation_model(network, (48, 52)).translate(image, "B").shape == image.shape
+
+
+def test_blurred_layers_alias_less_and_have_the_same_sizes_and_weights() -> None:
+    """Of a map and of the same map one pixel further, every second pixel should look alike."""
+    strided, blurred = (
+        build_domain("A", TINY.model_copy(update={"downsample": kind}), (64, 64)).discriminator
+        for kind in ("strided", "blurred")
+    )
+    assert {name: tensor.shape for name, tensor in strided.state_dict().items()} == {
+        name: tensor.shape for name, tensor in blurred.state_dict().items()
+    }
+    blurred.load_state_dict(strided.state_dict())
+    for size in ((64, 64), (50, 77)):
+        logits = [discriminator(torch.rand(1, 3, *size)) for discriminator in (strided, blurred)]
+        assert all(logits[0][head].shape == logits[1][head].shape for head in logits[0])
+    noise = torch.randn(4, 3, 64, 65)
+    changes = []
+    for discriminator in (strided, blurred):
+        layer = discriminator.encoder.layers[0]
+        here, further = (layer(window) for window in (noise[..., :-1], noise[..., 1:]))
+        changes.append(((here - further).square().mean() / here.var()).item())
+    assert changes[1] < changes[0] / 2
