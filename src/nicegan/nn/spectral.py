@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nicegan.nn.conv import convolve, reflect_pad, without_autocast
 
-WEIGHTS_PER_POSITION = 1 << 16  # from here on, reading the weight takes longer than the arithmetic (docs/LOG.md)
+WEIGHTS_PER_POSITION = 1 << 12  # from here on, reading the weight takes longer than the arithmetic (docs/LOG.md)
 EPSILON = 1e-12  # of a length that is divided by
 NUM_INITIAL_ITERATIONS = 5  # from a random start; training then makes one per update
 
