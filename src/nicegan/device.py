@@ -16,7 +16,7 @@ import torch
 
 from nicegan.errors import ConfigError
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # the names of mallopt(3)
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # the names of mallopt(3)
 
 
 class Machine(NamedTuple):
@@ -79,6 +79,18 @@ def keep_freed_memory() -> None:
         library = ctypes.CDLL(None)
         library.mallopt(M_MMAP_MAX, 0)
         library.mallopt(M_TRIM_THRESHOLD, -1)
+
+
+def return_freed_memory() -> None:
+    """Let glibc give the memory of every larger tensor back to the system as soon as it is freed.
+
+    It changes the whole process. Without it, computations that take turns fill a heap with holes (docs/LOG.md).
+    """
+    if platform.libc_ver()[0] == "glibc":
+        library = ctypes.CDLL(None)
+        library.mallopt(M_MMAP_MAX, 1 << 16)
+        library.mallopt(M_MMAP_THRESHOLD, 1 << 20)
+        library.mallopt(M_TRIM_THRESHOLD, 1 << 20)
 
 
 def make_deterministic() -> None:

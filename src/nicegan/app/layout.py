@@ -18,7 +18,7 @@ from nicegan.app.actions import DIRECTIONS, STYLES, WAITING, Upload
 from nicegan.app.models import ShownModel
 from nicegan.app.pictures import data_url
 
-SMALLEST_SIDE = 64  # pixels
+SMALLEST_SIDE, USUAL_SIDE = 64, 1024  # pixels
 
 
 class Controls(NamedTuple):
@@ -64,8 +64,9 @@ def place_controls(picture: gr.Image, models: Sequence[ShownModel], max_side: in
         stop = gr.Button("Stop", elem_id="stop")
     status = gr.HTML(status_html(WAITING), elem_id="status")
     longest = gr.Slider(
-        SMALLEST_SIDE, max_side, value=max_side, step=1, precision=0, label="Longest side in pixels",
-        info="Larger images are shrunk to this before they are translated.", elem_id="longest",
+        SMALLEST_SIDE, max_side, value=min(max_side, USUAL_SIDE), step=1, precision=0, label="Longest side in pixels",
+        info="Larger images are shrunk to this. What does not fit in memory as a whole is translated in tiles, "
+        "with the same result.", elem_id="longest",
     )  # fmt: skip
     return Controls(picture, direction, chosen, longest, style, seed, example, translate, stop, status)
 

@@ -49,7 +49,7 @@ class ShownModel(NamedTuple):
         return self.num_layers * (5 if self.has_heatmap else 4) // 2
 
 
-def load_models(paths: Sequence[Path], device: str, precision: str) -> list[ShownModel]:
+def load_models(paths: Sequence[Path], device: str, precision: str, tile: int | None = None) -> list[ShownModel]:
     """Return the models, each under a name of its own.
 
     Raises:
@@ -59,7 +59,7 @@ def load_models(paths: Sequence[Path], device: str, precision: str) -> list[Show
     found = []
     for name, path in zip(names_of(paths), paths, strict=True):
         try:
-            translator = load(path, device, precision)
+            translator = load(path, device, precision, tile)
         except CheckpointError as problem:
             raise CheckpointError(str(problem) if str(path) in str(problem) else f"{path}: {problem}") from None
         found.append(ShownModel(name, translator, layers_of(translator)))

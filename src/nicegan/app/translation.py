@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import ceil
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -56,6 +57,8 @@ def translate_views(
     """
     scaling = _scaling(translator, wish.longest)
     refuse_large(translator, scaling.of(picture.size))
+    if translator.tile_for(scaling.of(picture.size)):
+        _ = translator.reach  # measured before the layers are counted
     pixels = scaling.scale(picture.read(levels_of(translator.spec.value_range)))
     yield "source", pixels
     home = OTHER[wish.to]
@@ -83,6 +86,13 @@ def watched(translator: Translator, watch: Watch, work: Callable[[], Pixels]) ->
         if not is_out_of_memory(problem):
             raise
         raise DataError("the picture does not fit in memory: choose a smaller size") from None
+
+
+def num_tiles(translator: Translator, picture: Picture, wish: Wish) -> int:
+    """Return in how many tiles a picture will be translated; 1 as a whole."""
+    size = _scaling(translator, wish.longest).of(picture.size)
+    side = translator.tile_for(size)
+    return ceil(size[0] / side) * ceil(size[1] / side) if side else 1
 
 
 def refuse_large(translator: Translator, size: Size) -> None:

@@ -28,8 +28,12 @@ class AppArguments(Frozen):
     """Run folders, model.safetensors files or checkpoints (RUN@8000, RUN@best, RUN@latest), side by side."""
     examples: Path | None = None
     """Folder of images to choose from; of many, some at equal distances."""
-    max_side: Annotated[int, Field(ge=64, le=8192)] = 1024
-    """Longest side in pixels at which images are translated; larger ones are shrunk, and their results enlarged."""
+    max_side: Annotated[int, Field(ge=64, le=8192)] = 4096
+    """Longest side in pixels that people can choose (the page begins with 1024); larger images are shrunk to it, and
+    their results enlarged."""
+    tile: Annotated[int, Field(ge=64)] | None = None
+    """Translate images with a longer side in tiles of so many pixels, with the same result; if not given, only what
+    does not fit in memory as a whole is tiled."""
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 for every network of this machine, without a password."""
     port: Annotated[int, Field(ge=0, le=65535)] = 7860
@@ -55,7 +59,7 @@ def run(arguments: list[str]) -> int:
     ignore_image_warnings()
     examples = find_examples(given.examples) if given.examples else []
     with open_port(given.host, given.port) as listener:
-        models = load_models(given.models, given.device, given.precision)
+        models = load_models(given.models, given.device, given.precision, given.tile)
         actions = Actions(models, Sessions(), [example.path for example in examples])
         with own_folder() as folder:
             thumbnails = [example.thumbnail for example in examples]

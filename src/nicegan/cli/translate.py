@@ -54,6 +54,9 @@ class TranslateArguments(Frozen):
     else at each image's own size."""
     max_side: Annotated[int, Field(ge=16)] | None = None
     """Shrink larger images to this longer side in pixels, in proportion, before they are translated."""
+    tile: Annotated[int, Field(ge=64)] | None = None
+    """Translate images with a longer side in tiles of so many pixels: the result is the same, and takes less memory;
+    if not given, only images that do not fit in memory as a whole are tiled."""
     skip_existing: bool = False
     """Leave out images whose outputs are there: go on after an interruption."""
     batch_size: PositiveInt = 8
@@ -82,7 +85,7 @@ def run(arguments: list[str]) -> int:
     keep_freed_memory()
     passed_over: Counter[str] = Counter()
     with joined() as processes, bar(Console(stderr=True, quiet=not processes.is_first), "translating") as progress:
-        translator = processes.on_each(lambda: load(given.model, given.device, given.precision))
+        translator = processes.on_each(lambda: load(given.model, given.device, given.precision, given.tile))
         written = translate_files(
             translator,
             given.inputs,

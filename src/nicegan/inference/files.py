@@ -27,7 +27,7 @@ from nicegan.data.folders import (
 )
 from nicegan.distributed import ALONE, ProcessGroup
 from nicegan.errors import DataError, is_out_of_memory
-from nicegan.inference.memory import refuse_unfit
+from nicegan.inference.memory import TILE, refuse_unfit
 from nicegan.inference.plan import numbered, plan_outputs
 from nicegan.inference.styles import Styles, translate_in_styles
 from nicegan.inference.translator import Translator
@@ -176,13 +176,17 @@ def _translated(
             fakes = translator.translate(images, to)[None]
         else:
             fakes = translate_in_styles(translator, images, to, torch.stack([styles.of(source) for source in batch]))
+    except DataError as problem:  # no room for the tiles
+        return {}, dict.fromkeys(batch, problem)
     except (MemoryError, RuntimeError) as problem:
         if not is_out_of_memory(problem):
             raise
         height, width = next(iter(batch.values())).shape[:2]
-        way_out = "fewer --num-outputs, " if styles is not None and styles.num_outputs > 1 else ""
-        way_out += "--batch-size 1, or --max-side" if len(batch) > 1 else f"--max-side {max(height, width) // 2}"
-        reason = DataError(f"{len(batch)} of {width}x{height} pixels do not fit in memory: try {way_out}")
+        ways = ["fewer --num-outputs"] if styles is not None and styles.num_outputs > 1 else []
+        ways += ["--batch-size 1"] if len(batch) > 1 else []
+        ways += [f"--tile {TILE}"] if translator.tile is None and max(height, width) > TILE else []
+        ways += [f"--max-side {max(height, width) // 2}"]
+        reason = DataError(f"{len(batch)} of {width}x{height} pixels do not fit in memory: try {' or '.join(ways)}")
         return {}, dict.fromkeys(batch, reason)
     several = [to_pixels(some).cpu().numpy() for some in fakes]  # of each style
     return dict(zip(batch, map(list, zip(*several, strict=True)), strict=True)), {}

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nicegan.config import levels_of
+from nicegan.config import Size, as_size, levels_of, next_multiple
 from nicegan.device import Machine, set_up_machine
 from nicegan.errors import ConfigError, InputError
 from nicegan.inference.choice import read_model
 from nicegan.inference.inputs import read_input
+from nicegan.inference.memory import TILE, fits
+from nicegan.inference.tiling import reach_of, translate_tiles
 from nicegan.methods.base import HasHeatmap, HasStyles, Style
 from nicegan.model_file import Model
 from nicegan.shapes import OTHER, DomainName
+
+SMALLEST_TILE = 64  # pixels
 
 
 class Padded(NamedTuple):
@@ -34,11 +39,19 @@ class Translator:
     Args:
         model: as read by `nicegan.model_file.load_model`.
         machine: where to compute, and in which precision.
+        tile: side in pixels of the tiles in which larger images are translated, with the result of the whole; None
+            takes tiles only for images that do not fit in memory as a whole.
     """
 
-    def __init__(self, model: Model, machine: Machine) -> None:
+    def __init__(self, model: Model, machine: Machine, tile: int | None = None) -> None:
         self.spec = model.spec
         self.machine = machine
+        self.tile = tile
+        self.passing: dict[Size, int] = {}  # the bytes of a pass, as far as they are known
+        exact = self.spec.method.translation_sizes(self.spec.image_size).exact
+        if tile is not None and (exact or tile < SMALLEST_TILE):
+            problem = f"it takes {as_size(exact)} only" if exact else f"give {SMALLEST_TILE} pixels or more"
+            raise ConfigError(f"tile {tile} does not fit this model: {problem}")
         self.device = machine.device
         self.networks = model.networks.to(machine.device).eval().requires_grad_(False)  # noqa: FBT003
 
@@ -141,14 +154,37 @@ class Translator:
         form = read_input(image, levels_of(self.spec.value_range))
         return form.restore(self.apply(form.images, domain, networks))
 
-    @torch.no_grad()
     def apply(self, image: Tensor, domain: DomainName, networks: Callable[[Tensor, DomainName], Tensor]) -> Tensor:
         """Return what networks make of images (n, 3, h, w) in [-1, 1] of any size: maps of the images' size."""
         height, width = image.shape[2:]
         padded, top, left = self._padded(image)
-        with self.machine.autocast():
-            out = networks(padded, domain).float()
+        side = self.tile_for((padded.shape[2], padded.shape[3]))
+
+        def compute(part: Tensor) -> Tensor:
+            with torch.no_grad(), self.machine.autocast():
+                return networks(part, domain).float()
+
+        out = compute(padded) if side is None else translate_tiles(compute, padded, side, self.reach)
         return out[:, :, top : top + height, left : left + width]
+
+    @cached_property
+    def reach(self) -> int:
+        """How many pixels far the networks reach: what is further away acts through statistics only."""
+        unit = self.spec.method.translation_sizes(self.spec.image_size).multiple
+        with torch.no_grad():
+            return reach_of(lambda image: self.networks.translate(image, "B"), unit, torch.zeros(1, device=self.device))
+
+    def tile_for(self, size: Size) -> int | None:
+        """Return the side of the tiles, in pixels, in which an image of this height and width is translated; None if
+        it is translated as a whole."""
+        rule = self.spec.method.translation_sizes(self.spec.image_size)
+        if rule.exact:
+            return None
+        unit = rule.multiple
+        if self.tile is not None:
+            side = next_multiple(self.tile, unit)
+            return side if max(size) > side else None
+        return None if fits(self, rule.padded(size)) else next_multiple(TILE, unit)
 
     def _padded(self, image: Tensor) -> Padded:
         """Pad by reflection to what the networks need."""
@@ -186,16 +222,19 @@ def _known(domain: str) -> DomainName:
     return domain  # pyright: ignore[reportReturnType]
 
 
-def load(model: str | os.PathLike[str], device: str = "auto", precision: str = "auto") -> Translator:
+def load(
+    model: str | os.PathLike[str], device: str = "auto", precision: str = "auto", tile: int | None = None
+) -> Translator:
     """Load a trained translator.
 
     Args:
         model: a run folder, a model.safetensors, or a checkpoint: its folder, RUN@8000, RUN@best or RUN@latest.
         device: "auto" takes an NVIDIA GPU if there is one; or "cpu", "cuda", "cuda:1" ...
         precision: "auto" means bfloat16 on an NVIDIA GPU and float32 elsewhere; or "float32", "tf32", "bfloat16".
+        tile: as in `Translator`: images with a side longer than these pixels are translated in tiles.
 
     Raises:
         CheckpointError: there is no model there, or it cannot be read.
         ConfigError: no such device, or a precision that it does not have.
     """
-    return Translator(read_model(model), set_up_machine(device, precision))
+    return Translator(read_model(model), set_up_machine(device, precision), tile)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nicegan.nn import statistics
 from nicegan.nn.spectral import SpectralLinear
 
 LEAK = 0.2
@@ -22,15 +23,8 @@ class ClassActivation(SpectralLinear):
         super().__init__(2 * num_channels, 1)
 
     def forward(self, input: Map) -> Float[Tensor, "n 1"]:
-        average, maximum = input.mean(dim=(2, 3)), largest(input)
+        average, maximum = statistics.mean(input), statistics.largest(input)
         return super().forward(torch.cat([average, maximum], dim=1))
-
-
-def largest(input: Map) -> Float[Tensor, "n c"]:
-    """Return the largest value of every channel."""
-    if input.is_cuda:  # its pooling takes ten times as long (docs/LOG.md), and the gradient is not repeatable
-        return input.max(dim=3).values.max(dim=2).values
-    return F.adaptive_max_pool2d(input, 1).flatten(1)
 
 
 class _Attended(nn.Module):

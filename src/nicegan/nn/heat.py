@@ -4,12 +4,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from nicegan.nn import statistics
 from nicegan.shapes import Heat
 
 
 def to_unit_range(heat: Float[Tensor, "n 1 h w"]) -> Heat:
     """Return each map with its own range spread over [0, 1]."""
-    low, high = heat.amin(dim=(2, 3), keepdim=True), heat.amax(dim=(2, 3), keepdim=True)
+    high, low = (values[..., None, None] for values in (statistics.largest(heat), -statistics.largest(-heat)))
     return (heat - low) / (high - low).clamp_min(1e-8)
 
 

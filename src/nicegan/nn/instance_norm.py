@@ -14,9 +14,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nicegan.nn import kernels
+from nicegan.nn import kernels, statistics
 from nicegan.nn.conv import Recompute, with_recompute
-from nicegan.nn.norm import EPSILON, Affine, PerChannel, apply_affine, at_least_float32, instance_moments, normalise
+from nicegan.nn.norm import EPSILON, Affine, apply_affine, normalise
+from nicegan.nn.statistics import PerChannel, at_least_float32
 
 SURE = 50.0  # a logit whose softmax against its opposite is exactly 1 in float32
 
@@ -56,7 +57,7 @@ def adaptive_instance_norm(
     It is the mixed normalisation with no share of the layer. The unbiased variance there is v' = v P / (P - 1) for P
     pixels, so 1 / sqrt(v + eps) = sqrt(P / (P - 1)) / sqrt(v' + eps'), with eps' = eps P / (P - 1).
     """
-    num_pixels = x.shape[2] * x.shape[3]
+    num_pixels = statistics.num_pixels(x)
     unbiased = num_pixels / (num_pixels - 1)
     mix = scale.new_full((x.shape[1], 2), SURE)
     mix[:, 1] = -SURE
@@ -72,13 +73,13 @@ class InstanceNorm(nn.Module):
         self.rectify = rectify
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        num_pixels = x.shape[2] * x.shape[3]
-        if kernels.usable(x) and num_pixels > 1:
+        num_pixels = statistics.num_pixels(x)
+        if kernels.usable(x) and statistics.of_whole_maps() and num_pixels > 1:
             n, c = x.shape[:2]
             scale, shift = (x.new_full((c,), value, dtype=torch.float32).expand(n, c) for value in (1, 0))
             return adaptive_instance_norm(x, scale, shift, rectify=self.rectify)
         with torch.no_grad():
-            mean, variance = instance_moments(x)
+            mean, variance = statistics.moments(x)
             scale = (variance * ((num_pixels - 1) / num_pixels) + EPSILON).rsqrt()
             affine = Affine(scale, -mean * scale)
         if not torch.is_grad_enabled():

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nicegan.nn.norm import EPSILON, Affine, apply_affine, instance_moments, layer_moments
+from nicegan.nn import statistics
+from nicegan.nn.norm import EPSILON, Affine, apply_affine, layer_moments
 
 
 class LayerNorm(nn.Module):
@@ -21,6 +22,22 @@ class LayerNorm(nn.Module):
         self.beta = nn.Parameter(torch.zeros(num_channels))
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        mean, variance = layer_moments(instance_moments(x), x[0, 0].numel())
+        mean, variance = layer_moments(statistics.moments(x), statistics.num_pixels(x))
         scale = self.gamma / (variance.sqrt() + EPSILON)
         return apply_affine(x, Affine(scale, self.beta - scale * mean), rectify=True)
+
+
+class ImageNorm(nn.GroupNorm):
+    """Normalisation of each image over channels and pixels, by the biased variance: a `GroupNorm` of one group."""
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__(1, num_channels)
+
+    def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        if statistics.of_whole_maps():
+            return super().forward(input)
+        num_pixels = statistics.num_pixels(input)
+        mean, variance = layer_moments(statistics.moments(input), num_pixels)
+        num_values = num_pixels * self.num_channels
+        scale = self.weight * (variance * ((num_values - 1) / num_values) + self.eps).rsqrt()
+        return apply_affine(input, Affine(scale, self.bias - scale * mean), rectify=False)

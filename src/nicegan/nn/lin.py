@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nicegan.nn.norm import PerChannel, normalise_by_shares
+from nicegan.nn.norm import normalise_by_shares
+from nicegan.nn.statistics import PerChannel
 
 ADAPTIVE_SHARE, LEARNED_SHARE = 0.9, 0.0  # of the instance, initially
 

@@ -15,25 +15,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nicegan.nn import kernels
+from nicegan.nn import kernels, statistics
 from nicegan.nn.conv import Recompute, with_recompute
+from nicegan.nn.statistics import Moments, PerChannel, at_least_float32
 
-PerChannel = Float[Tensor, "n c"]
 EPSILON = 1e-5
 INSTANCE_FIRST = (3.2, 1.0)  # initial logits (instance, layer) of AdaILN
 LAYER_FIRST = (1.0, 3.2)  # and of ILN
-
-
-def at_least_float32(x: Tensor) -> Tensor:
-    """x in the precision that statistics are taken in."""
-    return x if x.dtype == torch.float64 else x.float()
-
-
-class Moments(NamedTuple):
-    """Mean and unbiased variance of each channel of each image."""
-
-    mean: PerChannel
-    variance: PerChannel
 
 
 class Affine(NamedTuple):
@@ -41,18 +29,6 @@ class Affine(NamedTuple):
 
     scale: PerChannel
     shift: PerChannel
-
-
-def instance_moments(x: Float[Tensor, "n c h w"]) -> Moments:
-    """Mean and unbiased variance over the pixels, in float32 or better."""
-    x = at_least_float32(x)
-    if x.is_cuda:  # where the kernels cannot run
-        variance, mean = torch.var_mean(x, dim=(2, 3))
-        return Moments(mean, variance)
-    # On CPUs torch.var_mean takes four times as long as these vectorised passes (docs/LOG.md).
-    mean = x.mean(dim=(2, 3))
-    squares = (x - mean[..., None, None]).square_().sum(dim=(2, 3))
-    return Moments(mean, squares / max(x[0, 0].numel() - 1, 1))
 
 
 def layer_moments(moments: Moments, num_pixels: int) -> Moments:
@@ -212,7 +188,7 @@ def normalise(  # noqa: PLR0913
     epsilon: float = EPSILON,
 ) -> Float[Tensor, "n c h w"]:
     """Mixed normalisation of x with given gamma and beta, then ReLU if `rectify`."""
-    if kernels.usable(x):
+    if kernels.usable(x) and statistics.of_whole_maps():
         return normalise_on_gpu(x, gamma, beta, mix, rectify=rectify, epsilon=epsilon)
     return normalise_by_shares(x, gamma, beta, mix.softmax(dim=1), rectify=rectify, epsilon=epsilon)
 
@@ -228,7 +204,7 @@ def normalise_by_shares(  # noqa: PLR0913
 ) -> Float[Tensor, "n c h w"]:
     """Return the mixed normalisation of x with these shares of the instance and of the layer."""
     with torch.no_grad():
-        parts = mixture(instance_moments(x), gamma, shares, x[0, 0].numel(), epsilon)
+        parts = mixture(statistics.moments(x), gamma, shares, statistics.num_pixels(x), epsilon)
         affine = mixed_affine(parts, beta)
     if not torch.is_grad_enabled():
         return apply_affine(x, affine, rectify=rectify)

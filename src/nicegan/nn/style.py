@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nicegan.nn import statistics
 from nicegan.nn.conv import without_autocast
-from nicegan.nn.norm import at_least_float32
+from nicegan.nn.statistics import at_least_float32
 from nicegan.shapes import Features
 
 Vector = Float[Tensor, "n c"]
@@ -49,7 +50,7 @@ class PooledSummary(nn.Module):
         self.head = StyleHead(num_channels, num_channels)
 
     def forward(self, x: Features) -> Style:
-        return self.head(x.mean(dim=(2, 3)))
+        return self.head(statistics.mean(x))
 
 
 class FlatSummary(nn.Module):

@@ -72,6 +72,38 @@ def test_results_come_one_by_one_and_each_is_a_file_of_the_original_size(actions
         assert actions.download(*wrong) is None
 
 
+def test_a_large_picture_is_translated_in_tiles_with_its_progress(actions: Actions, tmp_path: Path) -> None:
+    (path,) = write_images(tmp_path / "large", 1, (150, 100))
+    content = path.read_bytes()
+    found = []
+    for tile in (None, 64):
+        actions.models[0].translator.tile = tile
+        actions.take(upload(tmp_path, content=content), "me")
+        told: list[float] = []
+        list(actions.translate(Wish("B", 512), ("looking",), "me", lambda share, what, told=told: told.append(share)))
+        assert told == sorted(told) and told[0] < 0.1 and 0.8 < told[-1] <= 1
+        found.append((len(told), actions.shown("me")[0]))
+    (layers, whole), (layers_of_tiles, tiled) = found
+    assert whole.words == "translated at 150×100 pixels"
+    assert tiled.words == "translated at 150×100 pixels, in tiles of 64"
+    assert layers_of_tiles == 6 * layers
+    assert whole.pair and tiled.pair
+    assert np.abs(np.asarray(whole.pair[1]).astype(int) - np.asarray(tiled.pair[1])).max() <= 1
+
+
+def test_work_in_tiles_is_stopped_too(actions: Actions, tmp_path: Path) -> None:
+    actions.models[0].translator.tile = 64
+    (path,) = write_images(tmp_path / "large", 1, (150, 100))
+    actions.take(upload(tmp_path, content=path.read_bytes()), "me")
+
+    def stop(share: float, what: str) -> None:
+        if share > 0.2:
+            actions.stop("me")
+
+    answers = list(actions.translate(Wish("B", 512), ("looking",), "me", stop))
+    assert answers == ["looking: source is there.", STOPPED]
+
+
 def test_a_new_picture_takes_the_results_of_the_old_one_away(actions: Actions, tmp_path: Path) -> None:
     actions.take(upload(tmp_path), "me")
     translate(actions)

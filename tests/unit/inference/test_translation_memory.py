@@ -33,6 +33,7 @@ def test_what_will_not_fit_is_named_before_any_work(
     translator: Translator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "SURELY_FITS", 100 * 100)
+    assert translator.reach > 0  # measured now, since it takes memory
     limit = needed_bytes(translator, (200, 200)) + (8 << 20)  # what other tests leave in this process moves it
     monkeypatch.setattr(memory, "free_bytes", lambda device: limit)
     write_images(tmp_path / "in", 1, size=(72, 80))

@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nicegan.nn.attention import ClassActivation, PlainAttention, ResidualAttention, largest
+from nicegan.nn.attention import ClassActivation, PlainAttention, ResidualAttention
+from nicegan.nn.statistics import largest
 
 
 @pytest.mark.parametrize("kind", [ResidualAttention, PlainAttention])

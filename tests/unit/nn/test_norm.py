@@ -6,6 +6,7 @@ from torch import Tensor
 
 from nicegan.nn import norm
 from nicegan.nn.norm import ILN, AdaILN, normalise
+from nicegan.nn.statistics import Moments
 
 
 def by_definition(x: Tensor, gamma: Tensor, beta: Tensor, mix: Tensor) -> Tensor:
@@ -59,9 +60,9 @@ def test_a_wrong_layer_variance_is_caught(monkeypatch: pytest.MonkeyPatch) -> No
     """Planted error: the layer's variance without the spread of the channels' means."""
     right = norm.layer_moments
 
-    def wrong(moments: norm.Moments, num_pixels: int) -> norm.Moments:
+    def wrong(moments: Moments, num_pixels: int) -> Moments:
         mean = moments.mean.mean(dim=1, keepdim=True).expand_as(moments.mean)
-        return right(norm.Moments(mean, moments.variance), num_pixels)
+        return right(Moments(mean, moments.variance), num_pixels)
 
     tensors = inputs()
     monkeypatch.setattr(norm, "layer_moments", wrong)

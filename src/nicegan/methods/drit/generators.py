@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from nicegan.methods.base import Style
 from nicegan.nn.conv import ReflectConv2d, channels_last
 from nicegan.nn.instance_norm import InstanceNorm
+from nicegan.nn.layer_norm import ImageNorm
 from nicegan.nn.resnet import ResidualBlock, conv
 from nicegan.shapes import Features, Image, Latent
 
@@ -24,7 +25,7 @@ class Up(nn.Module):
         super().__init__()
         c = in_channels // 2
         self.conv = channels_last(nn.ConvTranspose2d(in_channels, c, 3, stride=2, padding=1, output_padding=1))
-        self.norm = nn.GroupNorm(1, c)
+        self.norm = ImageNorm(c)
         self.out_channels = c
 
     def forward(self, x: Tensor) -> Tensor:

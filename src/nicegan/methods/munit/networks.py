@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nicegan.nn.conv import ReflectConv2d, without_autocast
 from nicegan.nn.instance_norm import adaptive_instance_norm
 from nicegan.nn.layer_norm import LayerNorm
-from nicegan.nn.norm import PerChannel, at_least_float32
+from nicegan.nn.statistics import PerChannel, at_least_float32
 from nicegan.nn.upsampled_conv import UpsampledConv2d
 from nicegan.shapes import Features, Image, Latent
 

@@ -143,7 +143,8 @@ class NiceGAN(MethodConfig):
     @classmethod
     def recipes(cls) -> dict[str, Recipe]:
         tiny = cls(
-            network=NiceGANNetwork(base_channels=16, blocks=4, depth=6), optimizer=OptimizerConfig(learning_rate=4e-4)
+            network=NiceGANNetwork(base_channels=16, blocks=4, depth=6, upsample="nearest"),
+            optimizer=OptimizerConfig(learning_rate=4e-4),
         )
         return {
             "nicegan": Recipe(cls(), {}),

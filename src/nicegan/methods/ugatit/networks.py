@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nicegan.nn.attention import LEAK, largest
+from nicegan.nn import statistics
+from nicegan.nn.attention import LEAK
 from nicegan.nn.conv import ReflectConv2d
 from nicegan.nn.instance_norm import InstanceNorm
 from nicegan.nn.lin import LIN, AdaLIN
@@ -45,7 +46,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Features) -> tuple[Features, CamLogits]:
         """Return the attended map, and what the classifiers say of x."""
-        logits = torch.cat([self.by_average(x.mean(dim=(2, 3))), self.by_maximum(largest(x))], dim=1)
+        logits = torch.cat([self.by_average(statistics.mean(x)), self.by_maximum(statistics.largest(x))], dim=1)
         half = x.shape[1]
         average, maximum = (layer.weight[0, :, None, None] for layer in (self.by_average, self.by_maximum))
         kernel = self.mix.weight[:, :half] * average + self.mix.weight[:, half:] * maximum
