@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -128,9 +128,14 @@ class Phase(nn.Module):
         """Return, for terms of a discriminator, the value that they have when it only guesses."""
         return {}
 
+    @cached_property
+    def learned(self) -> tuple[nn.Parameter, ...]:
+        """The parameters that this phase trains, listed once: a walk over all modules at every step takes its time."""
+        return tuple(self.parameters())
+
     def trains(self, module: nn.Module) -> bool:
         """Return whether this phase trains any parameter of `module`."""
-        own = {id(parameter) for parameter in self.parameters()}
+        own = {id(parameter) for parameter in self.learned}
         return any(id(parameter) in own for parameter in module.parameters())
 
 

@@ -53,7 +53,8 @@ def recompute_of(tensor: Tensor) -> Recompute:
 
 def without_autocast(x: Tensor) -> AbstractContextManager[object]:
     """Return a context in which autocast is off for tensors like x; those on "meta" know no autocast."""
-    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
+    is_off = x.is_meta or not torch.is_autocast_enabled(x.device.type)
+    return nullcontext() if is_off else torch.autocast(x.device.type, enabled=False)
 
 
 @contextmanager
@@ -164,10 +165,11 @@ def _convolution_gradients(
     grad: Tensor, padded: Tensor, weight: Tensor, stride: tuple[int, ...], wanted: list[bool]
 ) -> list[Tensor | None]:
     """Gradients of input, weight and bias of a convolution without padding."""
-    if wanted[2] and kernels.usable(grad):
+    by_rows = row_conv.is_better(weight, stride)
+    if wanted[2] and (by_rows or kernels.usable(grad)):
         grad_x, grad_weight, _ = _convolution_gradients(grad, padded, weight, stride, [*wanted[:2], False])
         return [grad_x, grad_weight, channel_sums(grad)]
-    if row_conv.is_better(weight, stride) and not wanted[2]:
+    if by_rows:
         return [*row_conv.gradients(grad, padded, weight, wanted), None]
     num_channels = weight.shape[0]
     lacking = -num_channels % ALIGNMENT if grad.is_cuda and grad.dtype == torch.float32 else 0
@@ -199,7 +201,9 @@ def unpad_gradient(gradient: Tensor, shape: torch.Size, padding: int) -> Tensor:
 
 
 def channel_sums(x: Tensor) -> Float[Tensor, " c"]:
-    """Return each channel's sum over images and pixels, by the kernel for a GPU."""
+    """Return each channel's sum over images and pixels, on a GPU by the kernel."""
+    if not kernels.usable(x):
+        return x.sum(dim=(0, 2, 3))
     from nicegan.nn.kernels.sums import channel_sums as on_gpu
 
     return on_gpu(x)

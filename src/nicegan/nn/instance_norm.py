@@ -37,15 +37,16 @@ class _Normalise(torch.autograd.Function):
         ctx: Any, *grad_outputs: Tensor
     ) -> tuple[Tensor | None, ...]:
         kept, scale, shift = ctx.saved_tensors
-        grad = at_least_float32(grad_outputs[0])
-        normalised = apply_affine(at_least_float32(kept), Affine(scale, shift), rectify=False)
+        x, grad = at_least_float32(kept), at_least_float32(grad_outputs[0])
         if ctx.rectify:
+            normalised = apply_affine(x, Affine(scale, shift), rectify=False)
             grad = torch.ops.aten.threshold_backward(grad, normalised, 0)
-        # d x = scale (g - mean g - y mean(g y)), y the normalised map
-        of_mean = grad.mean(dim=(2, 3), keepdim=True)
-        of_scale = (grad * normalised).mean(dim=(2, 3), keepdim=True)
-        grad_x = grad.sub(of_mean).addcmul_(normalised, of_scale, value=-1).mul_(scale[..., None, None])
-        return grad_x.to(kept.dtype), None, None
+        # d x = scale (g - mean g - y mean(g y)), with y = scale x + shift: scale g + slope x + offset
+        of_mean = grad.mean(dim=(2, 3))
+        of_scale = torch.addcmul(shift * of_mean, scale, (grad * x).mean(dim=(2, 3)))
+        slope, offset = -scale.square() * of_scale, -scale * torch.addcmul(of_mean, shift, of_scale)
+        scale, slope, offset = (number[..., None, None] for number in (scale, slope, offset))
+        return torch.addcmul(offset, x, slope).addcmul_(grad, scale).to(kept.dtype), None, None
 
 
 def adaptive_instance_norm(

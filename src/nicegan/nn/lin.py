@@ -12,8 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nicegan.nn import statistics
-from nicegan.nn.norm import EPSILON, Affine, apply_affine, layer_moments
+from nicegan.nn.norm import normalise_by_shares
 from nicegan.nn.statistics import PerChannel
 
 ADAPTIVE_SHARE, LEARNED_SHARE = 0.9, 0.0  # of the instance, initially
@@ -23,11 +22,7 @@ def lin(
     x: Float[Tensor, "n c h w"], gamma: PerChannel, beta: PerChannel, rho: Float[Tensor, " c"], *, rectify: bool = False
 ) -> Float[Tensor, "n c h w"]:
     """Return the normalisation of x, then ReLU if `rectify`."""
-    mean, variance = moments = statistics.moments(x)
-    layer_mean, layer_variance = layer_moments(moments, statistics.num_pixels(x))
-    instance, layer = rho * (variance + EPSILON).rsqrt(), (1 - rho) * (layer_variance + EPSILON).rsqrt()
-    shift = beta - gamma * (instance * mean + layer * layer_mean)
-    return apply_affine(x, Affine(gamma * (instance + layer), shift), rectify=rectify)
+    return normalise_by_shares(x, gamma, beta, torch.stack([rho, 1 - rho], dim=1), rectify=rectify)
 
 
 class AdaLIN(nn.Module):

@@ -33,32 +33,38 @@ class Affine(NamedTuple):
 
 def layer_moments(moments: Moments, num_pixels: int) -> Moments:
     """Return mean and unbiased variance of each image, (n, 1), from those of its channels of so many pixels."""
-    mean, variance = moments
-    layer_mean = mean.mean(dim=1, keepdim=True)
-    within = (num_pixels - 1) * variance.sum(dim=1, keepdim=True)
-    between = num_pixels * (mean - layer_mean).square().sum(dim=1, keepdim=True)
-    return Moments(layer_mean, (within + between) / (mean.shape[1] * num_pixels - 1))
+    num_values = moments.mean.shape[1] * num_pixels
+    spread, layer_mean = torch.var_mean(moments.mean, dim=1, keepdim=True, correction=0)
+    within = (num_pixels - 1) * moments.variance.sum(dim=1, keepdim=True)
+    return Moments(layer_mean, torch.add(within, spread, alpha=num_values) / (num_values - 1))
 
 
-def mixed_affine(  # noqa: PLR0913
-    moments: Moments,
-    gamma: PerChannel,
-    beta: PerChannel,
-    mix: Float[Tensor, "c 2"],
-    num_pixels: int,
-    *,
-    epsilon: float = EPSILON,
-) -> Affine:
-    """Return the normalisation as one affine map per image and channel; `mix` holds the logits (instance, layer)."""
-    mean, variance = moments
+class Mixture(NamedTuple):
+    """The normalisation as a (x - m) + b (x - M) + beta: one part about each instance's mean, one about the layer's."""
+
+    of_instance: PerChannel  # a = gamma p_in r
+    of_layer: PerChannel  # b = gamma p_ln R
+    mean: PerChannel  # m
+    inverse: PerChannel  # r = 1 / sqrt(v_in + eps)
+    layer_mean: Float[Tensor, "n 1"]  # M
+    layer_inverse: Float[Tensor, "n 1"]  # R = 1 / sqrt(v_ln + eps)
+
+
+def mixture(
+    moments: Moments, gamma: PerChannel, shares: Float[Tensor, "c 2"], num_pixels: int, epsilon: float = EPSILON
+) -> Mixture:
+    """Return the normalisation of maps with these moments; `shares` holds (p_in, p_ln)."""
     layer_mean, layer_variance = layer_moments(moments, num_pixels)
-    p_instance, p_layer = mix.softmax(dim=1).unbind(dim=1)
-    instance = p_instance * (variance + epsilon).rsqrt()
-    layer = p_layer * (layer_variance + epsilon).rsqrt()
-    return Affine(
-        scale=gamma * (instance + layer),
-        shift=beta - gamma * (instance * mean + layer * layer_mean),
-    )
+    inverse, layer_inverse = (moments.variance + epsilon).rsqrt_(), (layer_variance + epsilon).rsqrt_()
+    p_instance, p_layer = shares.unbind(dim=1)
+    of_instance, of_layer = gamma * p_instance * inverse, gamma * p_layer * layer_inverse
+    return Mixture(of_instance, of_layer, moments.mean, inverse, layer_mean, layer_inverse)
+
+
+def mixed_affine(parts: Mixture, beta: PerChannel) -> Affine:
+    """Return the normalisation as one affine map per image and channel."""
+    a, b, mean, _, layer_mean, _ = parts
+    return Affine(scale=a + b, shift=torch.addcmul(beta, a, mean, value=-1).addcmul_(b, layer_mean, value=-1))
 
 
 def apply_affine(x: Float[Tensor, "n c h w"], affine: Affine, *, rectify: bool) -> Float[Tensor, "n c h w"]:
@@ -69,7 +75,15 @@ def apply_affine(x: Float[Tensor, "n c h w"], affine: Affine, *, rectify: bool) 
 
 
 class _Normalise(torch.autograd.Function):
-    """The mixed normalisation, saving nothing but x: the backward pass recomputes what it needs from the affine map."""
+    """The mixed normalisation, saving nothing as large as x but x.
+
+    With S = sum of g (x - m) and T = sum of g over a channel's P pixels, S' = S + (m - M) T the same about the mean of
+    the layer, and C channels (g is the gradient behind the ReLU, if there is one):
+
+        d gamma = p_in r S + p_ln R S'     d beta = T     d p_in = gamma r S     d p_ln = gamma R S'
+        d x = (a + b) g - a T / P - s (x - m) - mean of b T / P - t (x - M)
+        s = a r^2 S / (P - 1)     t = R^2 sum of b S' / (C P - 1)
+    """
 
     @staticmethod
     def forward(  # noqa: PLR0913
@@ -77,14 +91,13 @@ class _Normalise(torch.autograd.Function):
         x: Tensor,
         gamma: Tensor,
         beta: Tensor,
-        mix: Tensor,
-        moments: Moments,
+        shares: Tensor,
+        parts: Mixture,
         affine: Affine,
         rectify: bool,  # noqa: FBT001
-        epsilon: float,
     ) -> Tensor:
-        ctx.save_for_backward(x, gamma, beta, mix, *moments)
-        ctx.rectify, ctx.epsilon = rectify, epsilon
+        ctx.save_for_backward(x, gamma, shares, *affine, *parts)
+        ctx.rectify = rectify
         return apply_affine(x, affine, rectify=rectify)
 
     @staticmethod
@@ -92,23 +105,27 @@ class _Normalise(torch.autograd.Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *grad_outputs: Tensor
     ) -> tuple[Tensor | None, ...]:
-        kept, *saved = ctx.saved_tensors
-        x, grad_out = at_least_float32(kept), at_least_float32(grad_outputs[0])
-        num_pixels = x[0, 0].numel()
-        gamma, beta, mix, mean, variance = inputs = [tensor.detach().requires_grad_() for tensor in saved]
-        with torch.enable_grad():
-            affine = mixed_affine(Moments(mean, variance), gamma, beta, mix, num_pixels, epsilon=ctx.epsilon)
+        kept, gamma, shares, scale, shift, a, b, mean, inverse, layer_mean, layer_inverse = ctx.saved_tensors
+        x, grad = at_least_float32(kept), at_least_float32(grad_outputs[0])
         if ctx.rectify:
-            out = apply_affine(x, Affine(*affine), rectify=False)
-            grad_out = torch.ops.aten.threshold_backward(grad_out, out, 0)
-        of_affine = (grad_out * x).sum(dim=(2, 3)), grad_out.sum(dim=(2, 3))
-        grad_gamma, grad_beta, grad_mix, grad_mean, grad_variance = torch.autograd.grad(affine, inputs, of_affine)
-        # x moves out directly, and through its mean (slope 1/p) and variance (slope 2 (x - mean) / (p - 1)).
-        slope = 2 / max(num_pixels - 1, 1) * grad_variance
-        offset = grad_mean / num_pixels - slope * mean
-        direct, slope, offset = (number[..., None, None] for number in (affine.scale, slope, offset))
-        grad_x = torch.addcmul(offset, x, slope).addcmul_(grad_out, direct).to(kept.dtype)
-        return grad_x, grad_gamma, grad_beta, grad_mix, None, None, None, None
+            out = apply_affine(x, Affine(scale, shift), rectify=False)
+            grad = torch.ops.aten.threshold_backward(grad, out, 0)
+        num_channels, num_pixels = x.shape[1], x[0, 0].numel()
+        sums = grad.sum(dim=(2, 3))
+        about_mean = torch.addcmul((grad * x).sum(dim=(2, 3)), mean, sums, value=-1)
+        about_layer = torch.addcmul(about_mean, mean - layer_mean, sums)
+        about_both = torch.stack([inverse * about_mean, layer_inverse * about_layer], dim=2)
+        # -s, -t, and what is left of d x where g and x are 0: d x = scale g + slope x + offset
+        slope = a * inverse.square() * about_mean / -max(num_pixels - 1, 1)
+        layer_slope = (
+            layer_inverse.square() * (b * about_layer).sum(dim=1, keepdim=True) / (1 - num_channels * num_pixels)
+        )
+        constant = torch.addcmul((b * sums).mean(dim=1, keepdim=True), a, sums) / num_pixels
+        offset = -torch.addcmul(constant, slope, mean).addcmul_(layer_slope, layer_mean)
+        scale, slope, offset = (number[..., None, None] for number in (scale, slope + layer_slope, offset))
+        grad_x = torch.addcmul(offset, x, slope).addcmul_(grad, scale).to(kept.dtype)
+        grad_gamma, grad_shares = (about_both * shares).sum(dim=2), (about_both * gamma[..., None]).sum(dim=0)
+        return grad_x, grad_gamma, sums, grad_shares, None, None, None
 
 
 class _NormaliseOnGPU(torch.autograd.Function):
@@ -173,12 +190,25 @@ def normalise(  # noqa: PLR0913
     """Mixed normalisation of x with given gamma and beta, then ReLU if `rectify`."""
     if kernels.usable(x) and statistics.of_whole_maps():
         return normalise_on_gpu(x, gamma, beta, mix, rectify=rectify, epsilon=epsilon)
+    return normalise_by_shares(x, gamma, beta, mix.softmax(dim=1), rectify=rectify, epsilon=epsilon)
+
+
+def normalise_by_shares(  # noqa: PLR0913
+    x: Float[Tensor, "n c h w"],
+    gamma: PerChannel,
+    beta: PerChannel,
+    shares: Float[Tensor, "c 2"],
+    *,
+    rectify: bool,
+    epsilon: float = EPSILON,
+) -> Float[Tensor, "n c h w"]:
+    """Return the mixed normalisation of x with these shares of the instance and of the layer."""
     with torch.no_grad():
-        moments = statistics.moments(x)
-        affine = mixed_affine(moments, gamma, beta, mix, statistics.num_pixels(x), epsilon=epsilon)
+        parts = mixture(statistics.moments(x), gamma, shares, statistics.num_pixels(x), epsilon)
+        affine = mixed_affine(parts, beta)
     if not torch.is_grad_enabled():
         return apply_affine(x, affine, rectify=rectify)
-    out = _Normalise.apply(x, gamma, beta, mix, moments, affine, rectify, epsilon)
+    out = _Normalise.apply(x, gamma, beta, shares, parts, affine, rectify)
     again = Recompute(
         lambda kept, *numbers: apply_affine(kept, Affine(*numbers), rectify=rectify), (x.detach(), *affine)
     )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nicegan.nn.conv import convolve, reflect_pad, without_autocast
 
 WEIGHTS_PER_POSITION = 1 << 16  # from here on, reading the weight takes longer than the arithmetic (docs/LOG.md)
+WEIGHTS_PER_POSITION_ON_CPU = 1 << 13  # and in float32, bringing it into the layout of a convolution
 EPSILON = 1e-12  # of a length that is divided by
 NUM_INITIAL_ITERATIONS = 5  # from a random start; training then makes one per update
 
@@ -49,7 +50,9 @@ class SpectralConv2d(nn.Conv2d):
     def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c_out h_out w_out"]:
         height, width = ((side - 2) // self.stride[0] + 1 for side in input.shape[2:])
         num_positions = input.shape[0] * height * width
-        if self.weight.numel() > WEIGHTS_PER_POSITION * num_positions:
+        is_float32_on_cpu = input.device.type == "cpu" and input.dtype == torch.float32
+        limit = min(WEIGHTS_PER_POSITION, WEIGHTS_PER_POSITION_ON_CPU) if is_float32_on_cpu else WEIGHTS_PER_POSITION
+        if self.weight.numel() > limit * num_positions:
             return self._multiply(reflect_pad(input, 1), (height, width))
         sigma = self.norm(self.weight)
         if self.weight.numel() <= num_positions * self.out_channels:

@@ -52,7 +52,7 @@ class FiniteCheck:
         Raises:
             NotFinite: on a CPU, of this step.
         """
-        gradients = [parameter.grad for parameter in phase.parameters() if parameter.grad is not None]
+        gradients = [parameter.grad for parameter in phase.learned if parameter.grad is not None]
         losses = torch.stack([term.detach().float() for term in terms.values()])
         numbers = self.processes.all_reduce_sum(torch.cat([losses, get_total_norm(gradients)[None]]))
         if not numbers.is_cuda and not numbers.isfinite().all():

@@ -19,7 +19,7 @@ from nicegan.metric_names import term_name
 from nicegan.nn.conv import cast_once
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch, Terms
-from nicegan.training.ema import ema_weight, update_ema
+from nicegan.training.ema import EmaUpdate, ema_weight
 from nicegan.training.finite import FiniteCheck
 from nicegan.training.graphs import CudaRecorder, Part, Parts, RecordedUpdate, Update
 from nicegan.training.schedule import learning_rate
@@ -41,6 +41,7 @@ class Stepper:
     ) -> None:
         self.state, self.config, self.machine, self.processes = state, config, machine, processes
         self.finite = FiniteCheck(processes)
+        self.update_ema = EmaUpdate(state.ema, state.method.translation_model())
         self.wrapped = [processes.wrap(phase) for phase in state.method.phases]
         self.without_graphs = why_no_graphs(config, machine, processes)
         self.record_anew()
@@ -76,7 +77,7 @@ class Stepper:
             of_phase, numbers, fakes = update([Part(*part) for part in zip(batches, noises, fakes, strict=True)])
             self.finite.post(state.step + 1, phase, of_phase, numbers)
             terms |= {term_name(phase.name, name): term for name, term in of_phase.items()}
-        update_ema(state.ema, state.method.translation_model(), ema_weight(state.step, config.average_decay))
+        self.update_ema(ema_weight(state.step, config.average_decay))
         state.step += 1
         state.samples_seen += self.processes.size * state.images_per_step
         return terms
@@ -113,7 +114,7 @@ class Stepper:
                 terms[name] = terms[name] + share if name in terms else share
         numbers = self.finite.look(self.state.step + 1, phase, terms)
         if (limit := self.config.method.optimizer_of(phase.name).max_gradient_norm) is not None:
-            clip_grad_norm_(phase.parameters(), limit)
+            clip_grad_norm_(phase.learned, limit)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)  # their memory serves the next phase
         phase.after_update()

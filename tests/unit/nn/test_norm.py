@@ -6,6 +6,7 @@ from torch import Tensor
 
 from nicegan.nn import norm
 from nicegan.nn.norm import ILN, AdaILN, normalise
+from nicegan.nn.statistics import Moments
 
 
 def by_definition(x: Tensor, gamma: Tensor, beta: Tensor, mix: Tensor) -> Tensor:
@@ -57,14 +58,14 @@ def test_only_the_input_is_kept_for_the_backward_pass() -> None:
 
 def test_a_wrong_layer_variance_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted error: the layer's variance without the spread of the channels' means."""
-    right = norm.mixed_affine
+    right = norm.layer_moments
 
-    def wrong(moments: norm.Moments, *rest: object, epsilon: float) -> norm.Affine:
-        moments = norm.Moments(moments.mean.mean(dim=1, keepdim=True).expand_as(moments.mean), moments.variance)
-        return right(moments, *rest, epsilon=epsilon)  # pyright: ignore[reportArgumentType]
+    def wrong(moments: Moments, num_pixels: int) -> Moments:
+        mean = moments.mean.mean(dim=1, keepdim=True).expand_as(moments.mean)
+        return right(Moments(mean, moments.variance), num_pixels)
 
     tensors = inputs()
-    monkeypatch.setattr(norm, "mixed_affine", wrong)
+    monkeypatch.setattr(norm, "layer_moments", wrong)
     with pytest.raises(AssertionError):
         torch.testing.assert_close(normalise(*tensors), by_definition(*tensors))
 

@@ -7,7 +7,7 @@ from tests.conftest import TINY
 from nicegan.config import OptimizerConfig
 from nicegan.methods.nicegan.build import build_method
 from nicegan.methods.nicegan.config import NiceGAN
-from nicegan.training.ema import averaged_copy, ema_weight, update_ema
+from nicegan.training.ema import EmaUpdate, averaged_copy, ema_weight
 from nicegan.training.schedule import learning_rate
 
 
@@ -34,7 +34,7 @@ def test_the_average_moves_by_its_formula_and_is_not_the_raw_network() -> None:
     with torch.no_grad():
         for parameter in networks.parameters():
             parameter.add_(1.0)
-    update_ema(ema, networks, 0.75)
+    EmaUpdate(ema, networks)(0.75)
     for old, new in zip(before, ema.parameters(), strict=True):
         torch.testing.assert_close(new, old + 0.25)
         assert not new.requires_grad

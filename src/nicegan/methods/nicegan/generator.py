@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nicegan.nn.conv import Recompute, ReflectConv2d, with_recompute
+from nicegan.nn.nearest_conv import NearestConv2d
 from nicegan.nn.norm import ILN, AdaILN
 from nicegan.nn.style import FlatSummary, PooledSummary, Style
 from nicegan.shapes import Features, Image, Latent
@@ -67,18 +68,14 @@ class SubPixelUp(nn.Sequential):
 
 
 class Enlarge(nn.Module):
-    """Twice the side, by repeating pixels or by their bilinear mean; the backward pass keeps the small map only."""
-
-    def __init__(self, mode: Literal["nearest", "bilinear"]) -> None:
-        super().__init__()
-        self.mode = mode
+    """Twice the side, bilinear; the backward pass keeps the small map only."""
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h2 w2"]:
         enlarged = self.enlarged(x)
         return with_recompute(enlarged, Recompute(self.enlarged, (x.detach(),))) if x.requires_grad else enlarged
 
     def enlarged(self, x: Tensor) -> Tensor:
-        return F.interpolate(x, scale_factor=2, mode=self.mode)
+        return F.interpolate(x, scale_factor=2, mode="bilinear")
 
 
 class EnlargingUp(nn.Sequential):
@@ -86,7 +83,11 @@ class EnlargingUp(nn.Sequential):
 
     def __init__(self, num_channels: int, mode: Literal["nearest", "bilinear"]) -> None:
         half = num_channels // 2
-        super().__init__(Enlarge(mode), ReflectConv2d(num_channels, half, 3, bias=False), ILN(half))
+        if mode == "nearest":
+            enlarge, conv = nn.Identity(), NearestConv2d(num_channels, half)  # which enlarges as it convolves
+        else:
+            enlarge, conv = Enlarge(), ReflectConv2d(num_channels, half, 3, bias=False)
+        super().__init__(enlarge, conv, ILN(half))
 
 
 def build_up(num_channels: int, upsample: Upsample) -> nn.Sequential:

@@ -18,6 +18,7 @@ from nicegan.nn.attention import LEAK
 from nicegan.nn.conv import ReflectConv2d
 from nicegan.nn.instance_norm import InstanceNorm
 from nicegan.nn.lin import LIN, AdaLIN
+from nicegan.nn.nearest_conv import NearestConv2d
 from nicegan.nn.resnet import ResidualBlock
 from nicegan.nn.spectral import SpectralConv2d, SpectralLinear
 from nicegan.nn.style import FlatSummary, PooledSummary, Style
@@ -106,8 +107,9 @@ class Generator(nn.Module):
         self.summary = summary
         self.blocks = nn.ModuleList(AdaptiveBlock(4 * c) for _ in range(num_blocks))
         self.ups = nn.Sequential(
-            nn.Upsample(scale_factor=2), ReflectConv2d(4 * c, 2 * c, 3, bias=False), LIN(2 * c),  # (n, 2c, h/2, w/2)
-            nn.Upsample(scale_factor=2), ReflectConv2d(2 * c, c, 3, bias=False), LIN(c),  # (n, c, h, w)
+            # The identities stand where published checkpoints count a layer that enlarges the map.
+            nn.Identity(), NearestConv2d(4 * c, 2 * c), LIN(2 * c),  # (n, 2c, h/2, w/2)
+            nn.Identity(), NearestConv2d(2 * c, c), LIN(c),  # (n, c, h, w)
         )  # fmt: skip
         self.exit = ReflectConv2d(c, 3, 7, bias=False)
 
