@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nicegan.nn.streams import second_stream
 from nicegan.shapes import OTHER, Batch, DomainName, Heat, Image, Latent, Logits, Scalar, Terms
 
 Noise = tuple[Tensor, ...]  # every random number that a phase uses, as tensors
@@ -49,15 +50,6 @@ def both_ways(one: Callable[[], Terms], other: Callable[[], Terms]) -> Terms:
         terms |= other()
     current.wait_stream(beside)
     return terms
-
-
-@cache
-def second_stream(device: torch.device) -> torch.cuda.Stream:
-    """Return the stream of `both_ways`: one for each device, since a stream keeps memory of its own."""
-    # The gradients of both streams meet in the same parameters, on purpose: autograd lets one wait for the other.
-    if hasattr(torch.autograd.graph, "set_warn_on_accumulate_grad_stream_mismatch"):
-        torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)  # noqa: FBT003
-    return torch.cuda.Stream(device)
 
 
 class Domain(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
+from torch import Tensor
 
 from nicegan.methods.base import TranslationModel
 
@@ -23,7 +24,8 @@ class EmaUpdate:
     """
 
     def __init__(self, ema: TranslationModel, networks: TranslationModel) -> None:
-        self.averaged, self.raw = list(ema.parameters()), list(networks.parameters())
+        self.averaged: list[Tensor] = list(ema.parameters())
+        self.raw: list[Tensor] = list(networks.parameters())
         self.vectors, self.raw_vectors = list(ema.buffers()), list(networks.buffers())
 
     @torch.no_grad()
