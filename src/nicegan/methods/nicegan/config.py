@@ -105,7 +105,7 @@ class NiceGANLoss(Frozen):
     small data sets (LeCam: Tseng et al., CVPR 2021); 0 leaves it out."""
     final_consistency: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Share of the weights of cycle and reconstruction that is left at the end: they fall linearly over the run (Wang
-    and Lin, "CycleGAN with better cycles", 2018). More steps stretch the fall."""
+    and Lin, "... with better cycles", 2018). More steps stretch the fall."""
     contrastive: NonNegativeFloat = 0.0
     """Weight of the term that holds every patch of a translation to its own patch of the source, in the latents of the
     two encoders (PatchNCE: Park et al., ECCV 2020); 0 leaves it out."""
