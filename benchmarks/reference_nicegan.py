@@ -73,7 +73,7 @@ class PlainBlock(nn.Module):
 
 
 class PlainGenerator(nn.Module):
-    def __init__(self, ch: int, blocks: int) -> None:
+    def __init__(self, ch: int, blocks: int, upsample: str = "subpixel") -> None:
         super().__init__()
         width = 4 * ch
         self.entry = nn.Sequential(*padded_conv(2 * ch, width, 3, 1, bias=True), *iln(width))
@@ -85,8 +85,11 @@ class PlainGenerator(nn.Module):
         self.blocks = nn.ModuleList(PlainBlock(width) for _ in range(blocks))
         ups = []
         for half in (2 * ch, ch):
+            if upsample in ("nearest", "bilinear"):
+                ups.append(nn.Upsample(scale_factor=2, mode=upsample))
             ups += [*padded_conv(2 * half, half, 3, 1, bias=False), *iln(half)]
-            ups += [nn.Conv2d(half, 4 * half, 1), nn.PixelShuffle(2), *iln(half)]
+            if upsample in ("subpixel", "icnr"):
+                ups += [nn.Conv2d(half, 4 * half, 1), nn.PixelShuffle(2), *iln(half)]
         self.exit = nn.Sequential(*ups, *padded_conv(ch, 3, 7, 3, bias=False), nn.Tanh())
 
     def forward(self, z: Tensor) -> Tensor:
@@ -144,7 +147,8 @@ class ReferenceStep:
 
     def __init__(self, network: Mapping[str, Any], device: str = "cpu") -> None:
         ch, blocks, depth = (network[name] for name in ("base_channels", "blocks", "depth"))
-        self.gen_a, self.gen_b = (PlainGenerator(ch, blocks).to(device) for _ in "ab")
+        upsample = network.get("upsample", "subpixel")
+        self.gen_a, self.gen_b = (PlainGenerator(ch, blocks, upsample).to(device) for _ in "ab")
         self.dis_a, self.dis_b = (PlainDiscriminator(ch, depth).to(device) for _ in "ab")
         generators = itertools.chain(self.gen_a.parameters(), self.gen_b.parameters())
         discriminators = itertools.chain(self.dis_a.parameters(), self.dis_b.parameters())
@@ -188,7 +192,7 @@ class ReferenceTranslation:
 
     def __init__(self, network: Mapping[str, Any], device: str = "cpu") -> None:
         ch, blocks, depth = (network[name] for name in ("base_channels", "blocks", "depth"))
-        self.gen_b = PlainGenerator(ch, blocks).to(device).eval()
+        self.gen_b = PlainGenerator(ch, blocks, network.get("upsample", "subpixel")).to(device).eval()
         self.dis_a = PlainDiscriminator(ch, depth).to(device).eval()
 
     @torch.no_grad()
