@@ -25,21 +25,21 @@ NUM_PATCHES, TEMPERATURE = 256, 0.07  # of PatchNCE, as published
 LOGIT_DECAY = 0.99  # of LeCam's running means, as published
 
 
-class Draws(NamedTuple):
+class PhaseInputs(NamedTuple):
     """What one direction of a phase takes besides its images: random numbers, and what the time says."""
 
     augmentation: Tensor | None = None
-    places: Tensor | None = None  # of the patches that are compared, as indices of the latent's pixels
+    pixels: Tensor | None = None  # of the patches that are compared, as indices of the latent's pixels
     consistency: Tensor | float = 1.0  # share of the weights of cycle and reconstruction
 
 
-def of_directions(noise: Noise) -> tuple[Draws, Draws]:
+def of_directions(noise: Noise) -> tuple[PhaseInputs, PhaseInputs]:
     """Return the noise of a phase as that of A to B and of B to A."""
     middle = len(noise) // 2
-    return Draws(*noise[:middle]), Draws(*noise[middle:])
+    return PhaseInputs(*noise[:middle]), PhaseInputs(*noise[middle:])
 
 
-def contrast(fake: Latent, source: Latent, places: Int[Tensor, " patches"] | None) -> Scalar:
+def contrast(fake: Latent, source: Latent, pixels: Int[Tensor, " patches"] | None) -> Scalar:
     """Return how badly patches of fakes find their own patch of the source (PatchNCE: Park et al., ECCV 2020).
 
     Patches are compared as the encoders see them, without a projection that would have to learn.
@@ -47,11 +47,11 @@ def contrast(fake: Latent, source: Latent, places: Int[Tensor, " patches"] | Non
     Args:
         fake: latents of fakes, by the encoder of their own domain.
         source: latents of what they are translated from, by the encoder of its domain.
-        places: indices of the pixels that are compared.
+        pixels: indices of the pixels that are compared.
     """
-    assert places is not None, "PatchNCE needs the noise of its phase"
+    assert pixels is not None, "PatchNCE needs the noise of its phase"
     queries, keys = (
-        F.normalize(latent.float().flatten(2).index_select(2, places), dim=1).transpose(1, 2)
+        F.normalize(latent.float().flatten(2).index_select(2, pixels), dim=1).transpose(1, 2)
         for latent in (fake, source)
     )
     return patch_nce(queries, keys, TEMPERATURE)
@@ -130,7 +130,7 @@ class R1Phase(Phase):
         return "discriminator"
 
     def noise(self, batch: Batch, rng: torch.Generator) -> Noise:
-        """Return what the augmentation draws for the real images of each direction."""
+        """Return the random numbers of the augmentation for the real images of each direction."""
         if not self.augment.transforms:
             return ()
         return tuple(self.augment.random_numbers(len(images), rng) for images in batch)
@@ -141,10 +141,10 @@ class R1Phase(Phase):
         with frozen(self.frozen_parameters):  # both generators (and an encoder that the generators train)
             return both_ways(lambda: self.flatten(b, batch.b, to_b), lambda: self.flatten(a, batch.a, to_a))
 
-    def flatten(self, domain: AnyDomain, real: Image, draws: Draws) -> Terms:
+    def flatten(self, domain: AnyDomain, real: Image, extra: PhaseInputs) -> Terms:
         """Return one domain: every * gamma / 2 * mean |dD(b)/db|^2, in float32."""
         shown = (
-            self.augment(real, draws.augmentation).detach().requires_grad_().clone()
+            self.augment(real, extra.augmentation).detach().requires_grad_().clone()
         )  # FlopCounterMode takes no leaf
         with twice_differentiable(), without_autocast(real):
             slope = r1(domain.discriminator(shown), shown)

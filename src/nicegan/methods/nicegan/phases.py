@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from nicegan.losses import lsgan
 from nicegan.losses.consistency import l1
 from nicegan.methods.base import Fakes, Noise, Phase, both_ways, frozen
-from nicegan.methods.nicegan.additions import NUM_PATCHES, Draws, LogitMeans, contrast, of_directions
+from nicegan.methods.nicegan.additions import NUM_PATCHES, LogitMeans, PhaseInputs, contrast, of_directions
 from nicegan.methods.nicegan.domain import AnyDomain
 from nicegan.nn import spectral
 from nicegan.nn.diff_augment import DiffAugment
@@ -56,7 +56,7 @@ class DiscriminatorPhase(Phase):
         self.weights, self.augment, self.logit_means = weights, augment, dict(logit_means or {})
 
     def noise(self, batch: Batch, rng: torch.Generator) -> Noise:
-        """Return what the augmentation draws for real images and fakes of each direction."""
+        """Return the random numbers of the augmentation for real images and fakes of each direction."""
         if not self.augment.transforms:
             return ()
         return tuple(self.augment.random_numbers(2 * len(images), rng) for images in batch)
@@ -70,11 +70,11 @@ class DiscriminatorPhase(Phase):
                 lambda: self.separate(b, a, batch.b, batch.a, to_a),
             )
 
-    def separate(self, source: AnyDomain, target: AnyDomain, image: Image, real: Image, draws: Draws) -> Terms:
+    def separate(self, source: AnyDomain, target: AnyDomain, image: Image, real: Image, extra: PhaseInputs) -> Terms:
         """Return one direction: sum over k of mean (D_k(b) - 1)^2 + mean D_k(G_B(E_A(a)))^2."""
         with torch.no_grad():
             fake = target.generator(source.encoder(image))
-        shown = self.augment(torch.cat([real, fake]), draws.augmentation)
+        shown = self.augment(torch.cat([real, fake]), extra.augmentation)
         logits = target.discriminator(shown)
         losses = lsgan.separate(logits)
         terms = {f"{target.name}/{head}": self.weights.adversarial * loss for head, loss in losses.items()}
@@ -114,14 +114,14 @@ class GeneratorPhase(Phase):
         self.weights, self.augment = weights, augment
 
     def noise(self, batch: Batch, rng: torch.Generator) -> Noise:
-        """Return the `Draws` of each direction, one after the other; () if nothing is added to the paper's step."""
+        """Return the `PhaseInputs` of each direction in turn; () if nothing is added to the step of the paper."""
         weights = self.weights
         if not (self.augment.transforms or weights.contrastive or weights.final_consistency < 1):
             return ()
-        return tuple(of_direction for images in batch for of_direction in self.draws(images, rng))
+        return tuple(of_direction for images in batch for of_direction in self.one_direction(images, rng))
 
-    def draws(self, images: Image, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the tensors of the `Draws` of one direction."""
+    def one_direction(self, images: Image, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the tensors of the `PhaseInputs` of one direction."""
         num_places = images[0, 0].numel() >> 2 * len(self.domains[0].encoder.layers)
         return (
             self.augment.random_numbers(len(images), rng),
@@ -135,22 +135,22 @@ class GeneratorPhase(Phase):
         with frozen(self.frozen_parameters):  # both encoders with their discriminators: the decoupling of the paper
             return both_ways(lambda: self.one_way(a, b, batch.a, to_b), lambda: self.one_way(b, a, batch.b, to_a))
 
-    def one_way(self, source: AnyDomain, target: AnyDomain, image: Image, draws: Draws) -> Terms:
+    def one_way(self, source: AnyDomain, target: AnyDomain, image: Image, extra: PhaseInputs) -> Terms:
         """One direction: sum over k of mean (D_k(G_B(E_A(a))) - 1)^2, |G_A(E_B(G_B(E_A(a)))) - a|, |G_A(E_A(a)) - a|"""
         latent = source.encoder(image)  # no graph: the encoder is frozen here
         fake = target.generator(latent)
-        reading = target.read(fake, self.augment(fake, draws.augmentation))
+        reading = target.read(fake, self.augment(fake, extra.augmentation))
         cycled, rebuilt = source.generator(torch.cat([reading.latent, latent])).chunk(2)
         terms = {
             f"{target.name}/{head}": self.weights.adversarial * lsgan.toward_real(logits)
             for head, logits in reading.logits.items()
         }
         if self.weights.contrastive:
-            nce = contrast(reading.latent, latent, draws.places)
+            nce = contrast(reading.latent, latent, extra.pixels)
             terms[f"{target.name}/contrastive"] = self.weights.contrastive * nce
         return terms | {
-            f"{source.name}/cycle": self.weights.cycle * draws.consistency * l1(cycled, image),
-            f"{source.name}/reconstruction": self.weights.reconstruction * draws.consistency * l1(rebuilt, image),
+            f"{source.name}/cycle": self.weights.cycle * extra.consistency * l1(cycled, image),
+            f"{source.name}/reconstruction": self.weights.reconstruction * extra.consistency * l1(rebuilt, image),
         }
 
     def after_update(self) -> None:
