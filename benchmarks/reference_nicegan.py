@@ -73,7 +73,7 @@ class PlainBlock(nn.Module):
 
 
 class PlainGenerator(nn.Module):
-    def __init__(self, ch: int, blocks: int, upsample: str = "subpixel") -> None:
+    def __init__(self, ch: int, blocks: int, upsample: str) -> None:
         super().__init__()
         width = 4 * ch
         self.entry = nn.Sequential(*padded_conv(2 * ch, width, 3, 1, bias=True), *iln(width))
@@ -147,8 +147,7 @@ class ReferenceStep:
 
     def __init__(self, network: Mapping[str, Any], device: str = "cpu") -> None:
         ch, blocks, depth = (network[name] for name in ("base_channels", "blocks", "depth"))
-        upsample = network.get("upsample", "subpixel")
-        self.gen_a, self.gen_b = (PlainGenerator(ch, blocks, upsample).to(device) for _ in "ab")
+        self.gen_a, self.gen_b = (PlainGenerator(ch, blocks, network["upsample"]).to(device) for _ in "ab")
         self.dis_a, self.dis_b = (PlainDiscriminator(ch, depth).to(device) for _ in "ab")
         generators = itertools.chain(self.gen_a.parameters(), self.gen_b.parameters())
         discriminators = itertools.chain(self.dis_a.parameters(), self.dis_b.parameters())
@@ -192,7 +191,7 @@ class ReferenceTranslation:
 
     def __init__(self, network: Mapping[str, Any], device: str = "cpu") -> None:
         ch, blocks, depth = (network[name] for name in ("base_channels", "blocks", "depth"))
-        self.gen_b = PlainGenerator(ch, blocks, network.get("upsample", "subpixel")).to(device).eval()
+        self.gen_b = PlainGenerator(ch, blocks, network["upsample"]).to(device).eval()
         self.dis_a = PlainDiscriminator(ch, depth).to(device).eval()
 
     @torch.no_grad()

@@ -11,7 +11,7 @@ Symptom = Literal["pattern", "inverted", "unchanged", "alike", "guessing", "winn
 
 TITLES: dict[Symptom, str] = {
     "pattern": "A fine grid lies over the translations",
-    "inverted": "Bright and dark have changed places",
+    "inverted": "Bright and dark are exchanged",
     "unchanged": "Nothing is translated",
     "alike": "All translations look alike",
     "guessing": "A discriminator only guesses",

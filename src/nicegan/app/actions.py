@@ -12,7 +12,7 @@ from PIL import Image
 from nicegan.app.models import ShownModel
 from nicegan.app.pictures import Picture, png_of_size, read_picture, thumbnail
 from nicegan.app.sessions import Session, Sessions
-from nicegan.app.translation import StyleChoice, View, Wish, differences, num_tiles, translate_views
+from nicegan.app.translation import StyleChoice, View, Wish, differences, tiling_of, translate_views
 from nicegan.app.watch import StoppedError, Watch
 from nicegan.errors import DataError, NiceganError
 from nicegan.shapes import DomainName
@@ -144,7 +144,8 @@ class Actions:
             yield WAITING if session.picture is None else "⚠ Choose a model."
             return
         stop, results, begun = session.stop, session.results, time.monotonic()
-        work = {at: m.work * num_tiles(m.translator, session.picture, wish) for at, m in chosen.items()}
+        session.tilings = {at: tiling_of(one.translator, session.picture, wish) for at, one in chosen.items()}
+        work = {at: one.work * session.tilings[at].num_tiles for at, one in chosen.items()}
         total, done, problems = sum(work.values()), 0, list[str]()
         for number, model in chosen.items():
             watch = Watch(stop, lambda layers, done=done, name=model.name: tell(min(1, (done + layers) / total), name))
@@ -185,7 +186,7 @@ class Actions:
             lacks = view == "heatmap" and not self.models[number].has_heatmap
             return Shown(words="This model has no heatmap." if lacks else "Not there yet.")
         source, (height, width) = views["source"], session.picture.size
-        side = self.models[number].translator.tile_for((source.shape[0], source.shape[1]))
+        side = session.tilings[number].side
         words = f"translated at {source.shape[1]}×{source.shape[0]} pixels" + (f", in tiles of {side}" if side else "")
         if view == "difference":
             words += f"; mean difference {differences(views['cycle'], source).mean():.1f} of 255"

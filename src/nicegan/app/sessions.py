@@ -8,7 +8,7 @@ from hmac import compare_digest
 from threading import Event, RLock
 
 from nicegan.app.pictures import Picture
-from nicegan.app.translation import View
+from nicegan.app.translation import Tiling, View
 from nicegan.data.cache import Pixels
 
 MAX_HELD = 1 << 30  # bytes of all sessions together
@@ -25,6 +25,7 @@ class Session:
         self.picture: Picture | None = None
         self.example: Picture | None = None
         self.results: dict[int, Views] = {}
+        self.tilings: dict[int, Tiling] = {}
         self.view: View = "translation"
         self.stop = Event()
 

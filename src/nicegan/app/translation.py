@@ -88,11 +88,18 @@ def watched(translator: Translator, watch: Watch, work: Callable[[], Pixels]) ->
         raise DataError("the picture does not fit in memory: choose a smaller size") from None
 
 
-def num_tiles(translator: Translator, picture: Picture, wish: Wish) -> int:
-    """Return in how many tiles a picture will be translated; 1 as a whole."""
-    size = _scaling(translator, wish.longest).of(picture.size)
+class Tiling(NamedTuple):
+    """In how many tiles a picture is translated, and their side in pixels; 1 and None as a whole."""
+
+    num_tiles: int = 1
+    side: int | None = None
+
+
+def tiling_of(translator: Translator, picture: Picture, wish: Wish) -> Tiling:
+    """Return how a picture will be translated."""
+    height, width = size = _scaling(translator, wish.longest).of(picture.size)
     side = translator.tile_for(size)
-    return ceil(size[0] / side) * ceil(size[1] / side) if side else 1
+    return Tiling(ceil(height / side) * ceil(width / side), side) if side else Tiling()
 
 
 def refuse_large(translator: Translator, size: Size) -> None:
@@ -103,7 +110,7 @@ def refuse_large(translator: Translator, size: Size) -> None:
 
 def _scaling(translator: Translator, longest: int) -> Scaling:
     """Return the scaling of a wish; networks that take one size only have that."""
-    exact = translator.spec.method.translation_sizes(translator.spec.image_size).exact
+    exact = translator.sizes.exact
     return Scaling(size=exact) if exact else Scaling(longest=longest)
 
 

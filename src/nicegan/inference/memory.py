@@ -31,7 +31,7 @@ def _passing_bytes(translator: Translator, size: Size) -> int:
     spec = translator.spec
     with FakeTensorMode(), torch.device(translator.device):
         networks = spec.method.build_translation_model(spec.image_size).eval().requires_grad_(False)  # noqa: FBT003
-        height, width = spec.method.translation_sizes(spec.image_size).padded(size)
+        height, width = translator.sizes.padded(size)
         image = torch.empty(1, 3, height, width)
         with torch.no_grad(), Ledger() as ledger, translator.machine.autocast():
             networks.translate(image, "B")
@@ -83,7 +83,7 @@ def refuse_unfit(translator: Translator, sizes: Iterable[Size]) -> dict[Size, st
 
 def _least_needed(translator: Translator, size: Size) -> int:
     whole = needed_bytes(translator, size)
-    if translator.spec.method.translation_sizes(translator.spec.image_size).exact:
+    if translator.sizes.exact:
         return whole
     return min(whole, needed_in_tiles(translator, size, translator.tile or TILE))
 

@@ -48,7 +48,8 @@ class Translator:
         self.machine = machine
         self.tile = tile
         self.passing: dict[Size, int] = {}  # the bytes of a pass, as far as they are known
-        exact = self.spec.method.translation_sizes(self.spec.image_size).exact
+        self.sizes = model.spec.method.translation_sizes(model.spec.image_size)
+        exact = self.sizes.exact
         if tile is not None and (exact or tile < SMALLEST_TILE):
             problem = f"it takes {as_size(exact)} only" if exact else f"give {SMALLEST_TILE} pixels or more"
             raise ConfigError(f"tile {tile} does not fit this model: {problem}")
@@ -170,26 +171,25 @@ class Translator:
     @cached_property
     def reach(self) -> int:
         """How many pixels far the networks reach: what is further away acts through statistics only."""
-        unit = self.spec.method.translation_sizes(self.spec.image_size).multiple
         with torch.no_grad():
-            return reach_of(lambda image: self.networks.translate(image, "B"), unit, torch.zeros(1, device=self.device))
+            return reach_of(
+                lambda image: self.networks.translate(image, "B"),
+                self.sizes.multiple,
+                torch.zeros(1, device=self.device),
+            )
 
     def tile_for(self, size: Size) -> int | None:
         """Return the side of the tiles, in pixels, in which an image of this height and width is translated; None if
         it is translated as a whole."""
-        rule = self.spec.method.translation_sizes(self.spec.image_size)
-        if rule.exact:
+        side = next_multiple(self.tile or TILE, self.sizes.multiple)
+        if self.sizes.exact or max(size) <= side:
             return None
-        unit = rule.multiple
-        if self.tile is not None:
-            side = next_multiple(self.tile, unit)
-            return side if max(size) > side else None
-        return None if fits(self, rule.padded(size)) else next_multiple(TILE, unit)
+        return side if self.tile or not fits(self, self.sizes.padded(size)) else None
 
     def _padded(self, image: Tensor) -> Padded:
         """Pad by reflection to what the networks need."""
         height, width = size = image.shape[2], image.shape[3]
-        rule = self.spec.method.translation_sizes(self.spec.image_size)
+        rule = self.sizes
         if rule.exact and size != rule.exact:
             raise ConfigError(f"image size {rule.problem(size)}")
         rows, columns = map(reflected, size, rule.padded(size))

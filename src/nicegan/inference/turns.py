@@ -1,4 +1,4 @@
-"""Computations that take turns: one runs until it asks something, and goes on when it is told the answer."""
+"""Computations that take turns: one runs until it asks something, and goes on when it gets the answer."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_an_evaluation_of_folders_says_what_it_sees(
         == 0
     )
     said = capsys.readouterr().out
-    assert "what we see: Bright and dark have changed places (inverted: " in said
+    assert "what we see: Bright and dark are exchanged (inverted: " in said
     assert said.count("what we see") == 1
     found: dict[str, Any] = json.loads(out.read_text())["evaluations"]["folders"]
     assert [(hint["symptom"], hint["where"]) for hint in found["hints"]] == [("inverted", str(bad))]

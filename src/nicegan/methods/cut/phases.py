@@ -38,6 +38,22 @@ class PatchIndices(NamedTuple):
     is_mirrored: Tensor
 
 
+class Way(NamedTuple):
+    """One direction: its domains, the images of both, which patches are compared, and where its fakes are left."""
+
+    source: CUTDomain
+    target: CUTDomain
+    image: Image
+    example: Image
+    indices: PatchIndices
+    fakes: Fakes
+
+    def leave(self, fake: Image) -> Image:
+        """Leave a fake for the discriminators; returns it."""
+        self.fakes[self.target.name] = fake.detach()
+        return fake
+
+
 class DiscriminatorPhase(Phase):
     """Discriminators learn to separate real images from fakes; no encoder or generator is in the graph."""
 
@@ -96,8 +112,8 @@ class GeneratorPhase(Phase):
         made: Fakes = {} if fakes is None else fakes
         with frozen(self.frozen_parameters):  # both discriminators
             return both_ways(
-                lambda: one_way(a, b, batch.a, batch.b, of_a, made),
-                lambda: one_way(b, a, batch.b, batch.a, of_b, made),
+                lambda: one_way(Way(a, b, batch.a, batch.b, of_a, made)),
+                lambda: one_way(Way(b, a, batch.b, batch.a, of_b, made)),
             )
 
     def indices(self, random: Noise) -> PatchIndices:
@@ -105,19 +121,11 @@ class GeneratorPhase(Phase):
         *indices, uniform = random
         return PatchIndices(list(indices[:NUM_LAYERS]), list(indices[NUM_LAYERS:]), uniform < 1 / 2)
 
-    def one_way(  # noqa: PLR0913
-        self,
-        source: CUTDomain,
-        target: CUTDomain,
-        image: Image,
-        example: Image,
-        indices: PatchIndices,
-        fakes: Fakes,
-    ) -> Terms:
+    def one_way(self, way: Way) -> Terms:
         """One direction: mean (D_B(G(a)) - 1)^2, patches of G(a) near theirs in a, and the same for G(b) and b."""
+        source, target, image, example, indices, _ = way
         made, keys = translated(source, target, torch.cat([image, example]))
-        fake, _ = made.chunk(2)
-        fakes[target.name] = fake.detach()
+        fake = way.leave(made.chunk(2)[0])
         queries = layers_of(source, target, made)
         (of_fake, of_same), (of_image, of_example) = halves(queries), halves(keys)
         return {
@@ -128,18 +136,10 @@ class GeneratorPhase(Phase):
             * self.contrast(source, of_same, of_example, indices.of_example),
         }
 
-    def mirrored_way(  # noqa: PLR0913
-        self,
-        source: CUTDomain,
-        target: CUTDomain,
-        image: Image,
-        example: Image,
-        indices: PatchIndices,
-        fakes: Fakes,
-    ) -> Terms:
+    def mirrored_way(self, way: Way) -> Terms:
         """One direction of FastCUT: half of the sources are mirrored, and no example is translated."""
-        fake = target.generator(source.encoder(mirrored(image, indices.is_mirrored)))
-        fakes[target.name] = fake.detach()
+        source, target, image, _, indices, _ = way
+        fake = way.leave(target.generator(source.encoder(mirrored(image, indices.is_mirrored))))
         queries = [mirrored(layer, indices.is_mirrored) for layer in layers_of(source, target, fake)]
         with torch.no_grad():
             keys = layers_of(source, target, image)

@@ -11,7 +11,7 @@ from nicegan.nn.conv import ReflectConv2d, without_autocast
 from nicegan.nn.instance_norm import adaptive_instance_norm
 from nicegan.nn.layer_norm import LayerNorm
 from nicegan.nn.statistics import PerChannel, at_least_float32
-from nicegan.nn.upsampled_conv import UpsampledConv2d
+from nicegan.nn.upsampled_conv import UpsampledConv5x5
 from nicegan.shapes import Features, Image, Latent
 
 Style = Float[Tensor, "n style"]
@@ -57,8 +57,8 @@ class Generator(nn.Module):
         self.mlp = StyleMLP(style_features, mlp_features, num_blocks * 4 * (4 * c))
         self.blocks = nn.ModuleList(AdaptiveBlock(4 * c) for _ in range(num_blocks))
         self.ups = nn.Sequential(
-            UpsampledConv2d(4 * c, 2 * c), LayerNorm(2 * c),  # (n, 2c, h/2, w/2)
-            UpsampledConv2d(2 * c, c), LayerNorm(c),  # (n, c, h, w)
+            UpsampledConv5x5(4 * c, 2 * c), LayerNorm(2 * c),  # (n, 2c, h/2, w/2)
+            UpsampledConv5x5(2 * c, c), LayerNorm(c),  # (n, c, h, w)
         )  # fmt: skip
         self.exit = ReflectConv2d(c, 3, 7, bias=True)
 

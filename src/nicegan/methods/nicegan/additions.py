@@ -143,9 +143,8 @@ class R1Phase(Phase):
 
     def flatten(self, domain: AnyDomain, real: Image, extra: PhaseInputs) -> Terms:
         """Return one domain: every * gamma / 2 * mean |dD(b)/db|^2, in float32."""
-        shown = (
-            self.augment(real, extra.augmentation).detach().requires_grad_().clone()
-        )  # FlopCounterMode takes no leaf
+        leaf = self.augment(real, extra.augmentation).detach().requires_grad_()
+        shown = leaf.clone()  # since FlopCounterMode takes no leaf
         with twice_differentiable(), without_autocast(real):
             slope = r1(domain.discriminator(shown), shown)
         return {f"{domain.name}/slope": self.every * self.weight * slope}

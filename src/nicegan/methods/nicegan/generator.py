@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nicegan.nn.conv import Recompute, ReflectConv2d, with_recompute
-from nicegan.nn.nearest_conv import NearestConv2d
 from nicegan.nn.norm import ILN, AdaILN
 from nicegan.nn.style import FlatSummary, PooledSummary, Style
+from nicegan.nn.upsampled_conv import UpsampledConv3x3
 from nicegan.shapes import Features, Image, Latent
 
 Upsample = Literal["subpixel", "icnr", "nearest", "bilinear"]
@@ -84,7 +84,7 @@ class EnlargingUp(nn.Sequential):
     def __init__(self, num_channels: int, mode: Literal["nearest", "bilinear"]) -> None:
         half = num_channels // 2
         if mode == "nearest":
-            enlarge, conv = nn.Identity(), NearestConv2d(num_channels, half)  # which enlarges as it convolves
+            enlarge, conv = nn.Identity(), UpsampledConv3x3(num_channels, half)  # which enlarges as it convolves
         else:
             enlarge, conv = Enlarge(), ReflectConv2d(num_channels, half, 3, bias=False)
         super().__init__(enlarge, conv, ILN(half))

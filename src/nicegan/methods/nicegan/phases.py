@@ -122,10 +122,10 @@ class GeneratorPhase(Phase):
 
     def one_direction(self, images: Image, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Return the tensors of the `PhaseInputs` of one direction."""
-        num_places = images[0, 0].numel() >> 2 * len(self.domains[0].encoder.layers)
+        num_pixels = images[0, 0].numel() >> 2 * len(self.domains[0].encoder.layers)
         return (
             self.augment.random_numbers(len(images), rng),
-            torch.randperm(num_places, generator=rng)[:NUM_PATCHES],
+            torch.randperm(num_pixels, generator=rng)[:NUM_PATCHES],
             torch.tensor(1 - (1 - self.weights.final_consistency) * self.progress),
         )
 

@@ -18,10 +18,10 @@ from nicegan.nn.attention import LEAK
 from nicegan.nn.conv import ReflectConv2d
 from nicegan.nn.instance_norm import InstanceNorm
 from nicegan.nn.lin import LIN, AdaLIN
-from nicegan.nn.nearest_conv import NearestConv2d
 from nicegan.nn.resnet import ResidualBlock
 from nicegan.nn.spectral import SpectralConv2d, SpectralLinear
 from nicegan.nn.style import FlatSummary, PooledSummary, Style
+from nicegan.nn.upsampled_conv import UpsampledConv3x3
 from nicegan.shapes import Features, Image, Latent, Logits
 
 CamLogits = Float[Tensor, "n 2"]  # by the channels' averages, and by their maxima
@@ -108,8 +108,8 @@ class Generator(nn.Module):
         self.blocks = nn.ModuleList(AdaptiveBlock(4 * c) for _ in range(num_blocks))
         self.ups = nn.Sequential(
             # The identities stand where published checkpoints count a layer that enlarges the map.
-            nn.Identity(), NearestConv2d(4 * c, 2 * c), LIN(2 * c),  # (n, 2c, h/2, w/2)
-            nn.Identity(), NearestConv2d(2 * c, c), LIN(c),  # (n, c, h, w)
+            nn.Identity(), UpsampledConv3x3(4 * c, 2 * c), LIN(2 * c),  # (n, 2c, h/2, w/2)
+            nn.Identity(), UpsampledConv3x3(2 * c, c), LIN(c),  # (n, c, h, w)
         )  # fmt: skip
         self.exit = ReflectConv2d(c, 3, 7, bias=False)
 

@@ -10,7 +10,7 @@ from torch import nn
 from nicegan.nn.conv import ReflectConv2d
 from nicegan.nn.layer_norm import LayerNorm
 from nicegan.nn.resnet import ResidualBlock
-from nicegan.nn.upsampled_conv import UpsampledConv2d
+from nicegan.nn.upsampled_conv import UpsampledConv5x5
 from nicegan.shapes import Image, Latent
 
 
@@ -22,8 +22,8 @@ class Generator(nn.Module):
         c = base_channels
         self.blocks = nn.Sequential(*(ResidualBlock(4 * c) for _ in range(num_blocks)))
         layers = {  # named as when a layer of its own enlarged the map: checkpoints hold these names
-            "1": UpsampledConv2d(4 * c, 2 * c), "2": LayerNorm(2 * c),  # (n, 2c, h/2, w/2)
-            "4": UpsampledConv2d(2 * c, c), "5": LayerNorm(c),  # (n, c, h, w)
+            "1": UpsampledConv5x5(4 * c, 2 * c), "2": LayerNorm(2 * c),  # (n, 2c, h/2, w/2)
+            "4": UpsampledConv5x5(2 * c, c), "5": LayerNorm(c),  # (n, c, h, w)
         }  # fmt: skip
         self.ups = nn.Sequential(OrderedDict(layers))
         self.exit = ReflectConv2d(c, 3, 7, bias=True)
