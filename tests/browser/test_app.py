@@ -176,8 +176,8 @@ def test_styles_are_random_by_the_seed_or_those_of_an_example(
     assert app.files() == []
 
 
-def test_examples_paste_and_the_choice_of_models(open_page: Opened, app: ServedApp) -> None:
-    page = begin(open_page(permissions=["clipboard-read", "clipboard-write"]), app)
+def test_examples_and_the_choice_of_models(open_page: Opened, app: ServedApp) -> None:
+    page = begin(open_page(), app)
     page.locator("#examples button").nth(1).click()
     status(page, "image_001.png, 90×60 pixels.")
     page.get_by_label("styled").uncheck()
@@ -186,6 +186,10 @@ def test_examples_paste_and_the_choice_of_models(open_page: Opened, app: ServedA
     assert page.get_by_text("translated at 90×60 pixels").count() == 1
     page.locator("#picture").get_by_label("Remove Image").click()
     status(page, "Give an image")
+
+
+def test_paste(open_page: Opened, app: ServedApp) -> None:
+    page = begin(open_page(permissions=["clipboard-read", "clipboard-write"]), app)
     page.evaluate(COPY)
     page.locator("#picture").get_by_label("Paste from clipboard").click()
     status(page, "40×30 pixels.")

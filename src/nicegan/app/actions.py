@@ -80,13 +80,8 @@ class Actions:
     def __init__(self, models: Sequence[ShownModel], sessions: Sessions, examples: Sequence[Path] = ()) -> None:
         self.models, self.sessions, self.examples = models, sessions, examples
 
-    def take(self, upload: Upload | None, key: str, slot: Slot = "picture") -> Taken:
-        """Take a picture, or with the slot "example" the one whose style is wanted; no upload forgets it.
-
-        The upload's file is removed, whatever is in it.
-        """
-        if upload is None:
-            return self._keep(None, key, slot, WAITING)
+    def take(self, upload: Upload, key: str, slot: Slot = "picture") -> Taken:
+        """Take a picture, or with the slot "example" the one whose style is wanted; its file is removed in any case."""
         try:
             picture = read_picture(upload.name, upload.path.read_bytes())
         except (DataError, OSError) as problem:
@@ -94,6 +89,11 @@ class Actions:
         finally:
             upload.path.unlink(missing_ok=True)
         return self._keep(picture, key, slot)
+
+    def forget(self, key: str, slot: Slot = "picture") -> Taken | None:
+        """Forget a picture and its results; returns None if there is none."""
+        is_held = getattr(self.sessions.of(key), slot) is not None
+        return self._keep(None, key, slot, WAITING) if is_held else None
 
     def take_example(self, index: int, key: str) -> Taken:
         """Take the picture with this number among the examples."""
@@ -113,9 +113,7 @@ class Actions:
         session = self.sessions.of(key)
         if slot == "picture":
             session.begin()
-            session.picture = picture
-        else:
-            session.example = picture
+        setattr(session, slot, picture)
         self.sessions.make_room()
         if picture is None:
             return Taken(None, said)

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
-from gradio.components.gallery import GalleryData, GalleryImage
+from gradio.components.gallery import GalleryImage
 from gradio.components.image_editor import WebcamOptions
-from gradio.components.imageslider import SliderData
 from gradio.data_classes import ImageData
 from PIL import Image
 
@@ -73,33 +72,25 @@ def place_controls(picture: gr.Image, models: Sequence[ShownModel], max_side: in
 
 def place_picture(label: str, name: str, height: int = 230) -> gr.Image:
     """Place a field that takes an image; actions get it as an `Upload`, and give it back as a data URL."""
-    field = gr.Image(
-        label=label, sources=["upload", "clipboard", "webcam"], type="filepath", height=height, buttons=[],
+    return gr.Image(
+        label=label, sources=["upload", "clipboard", "webcam"], height=height, buttons=[],
         elem_id=name, webcam_options=WebcamOptions(mirror=False),
     )  # fmt: skip
-    field.preprocess = upload_of  # pyright: ignore[reportAttributeAccessIssue]
-    field.postprocess = without_file  # pyright: ignore[reportAttributeAccessIssue]
-    return field
 
 
-def upload_of(payload: ImageData | None) -> Upload | None:
-    """Return the file that a browser has sent; gradio has made sure that it is in its own folder."""
-    if payload is None or not payload.path:
-        return None
-    return Upload(Path(payload.path), Path(payload.orig_name or payload.path).name)
+def upload_of(sent: dict[str, Any]) -> Upload | None:
+    """Return the file that a browser has sent: `guarded` lets uploads through alone. The page's own copy is no file."""
+    return Upload(Path(sent["path"]), Path(sent.get("orig_name") or sent["path"]).name) if sent.get("path") else None
 
 
-def without_file(address: str | None) -> ImageData | None:
-    """Return a data URL as what gradio sends to a browser; gradio's own way would write a file."""
-    return None if address is None else ImageData(url=address, orig_name="image.png")
+def picture_of(address: str | None) -> dict[str, Any] | None:
+    """Return a data URL as what a picture field of the browser gets; gradio's own way would write a file."""
+    return None if address is None else ImageData(url=address, orig_name="image.png").model_dump()
 
 
-def pair_without_files(pair: tuple[Image.Image, Image.Image] | None) -> SliderData | None:
-    """Return the two images of a slider as what gradio sends to a browser."""
-    if pair is None:
-        return None
-    left, right = (without_file(data_url(image)) for image in pair)
-    return SliderData(root=(left, right))
+def pair_of(pair: tuple[Image.Image, Image.Image] | None) -> list[Any] | None:
+    """Return the two images of a slider as what the browser gets."""
+    return None if pair is None else [picture_of(data_url(image)) for image in pair]
 
 
 def place_panel(model: ShownModel) -> Panel:
@@ -110,7 +101,6 @@ def place_panel(model: ShownModel) -> Panel:
             label=model.name, show_label=False, interactive=False, max_height=640, buttons=["fullscreen"],
             elem_classes="nicegan-slider",
         )  # fmt: skip
-        slider.postprocess = pair_without_files  # pyright: ignore[reportAttributeAccessIssue]
         words = gr.HTML(elem_classes="nicegan-words")
     return Panel(column, slider, words)
 
@@ -119,17 +109,15 @@ def place_examples(thumbnails: Sequence[str]) -> gr.Gallery | None:
     """Place the examples; returns their gallery, None if there are none."""
     if not thumbnails:
         return None
-    gallery = gr.Gallery(
+    return gr.Gallery(
         label="Examples", columns=6, height="auto", allow_preview=False, interactive=False, buttons=[],
         elem_id="examples", object_fit="cover",
     )  # fmt: skip
-    gallery.postprocess = gallery_without_files  # pyright: ignore[reportAttributeAccessIssue]
-    return gallery
 
 
-def gallery_without_files(addresses: Sequence[str]) -> GalleryData:
-    """Return data URLs as what gradio sends to a browser."""
-    return GalleryData(root=[GalleryImage(image=ImageData(url=address)) for address in addresses])
+def gallery_of(addresses: Sequence[str]) -> list[Any]:
+    """Return data URLs as what the gallery of the browser gets."""
+    return [GalleryImage(image=ImageData(url=address)).model_dump() for address in addresses]
 
 
 def status_html(text: str) -> str:

@@ -8,16 +8,20 @@ from typing import Any
 
 import gradio as gr
 
-from nicegan.app.actions import DIRECTIONS, MEANINGS, VIEWS, Actions, Shown, Taken, Upload
+from nicegan.app.actions import DIRECTIONS, MEANINGS, VIEWS, Actions, Shown, Slot, Taken
 from nicegan.app.layout import (
     Controls,
     Panel,
+    gallery_of,
     key_of,
+    pair_of,
+    picture_of,
     place_controls,
     place_examples,
     place_panel,
     place_picture,
     status_html,
+    upload_of,
     words_html,
 )
 from nicegan.app.translation import Wish
@@ -35,13 +39,12 @@ CSS = """
 .pending .nicegan-status { padding-top: 3.5em }
 """
 MAX_WAITING = 32  # requests
-AT_ONCE: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
-
-READING: dict[str, Any] = {  # all that people give, in its order
+RAW: dict[str, Any] = {"postprocess": False, "api_visibility": "private"}  # images are in the answers, in no file
+AT_ONCE: dict[str, Any] = RAW | {"queue": False, "show_progress": "hidden"}
+READING: dict[str, Any] = RAW | {  # all that people give, in its order
     "concurrency_id": "reading",
     "concurrency_limit": 1,
     "trigger_mode": "multiple",
-    "api_visibility": "private",
     "show_progress": "minimal",
 }
 
@@ -70,7 +73,7 @@ def build_page(actions: Actions, thumbnails: Sequence[str], max_side: int) -> gr
         connect_view(actions, view, meaning, panels)
         if gallery is not None:
             connect_examples(actions, gallery, controls, panels)
-            page.load(lambda: thumbnails, None, gallery, **AT_ONCE)
+            page.load(lambda: gallery_of(thumbnails), None, gallery, **AT_ONCE)
         connect_end(actions, page)
     return page.queue(max_size=MAX_WAITING, default_concurrency_limit=2, api_open=False)
 
@@ -78,16 +81,30 @@ def build_page(actions: Actions, thumbnails: Sequence[str], max_side: int) -> gr
 def connect_pictures(actions: Actions, controls: Controls, panels: Sequence[Panel]) -> None:
     """Take what people give."""
 
-    def take(upload: Upload | None, request: gr.Request) -> list[Any]:
-        return taken(actions, actions.take(upload, key_of(request)), request)
+    def given(sent: dict[str, Any] | None, key: str, slot: Slot) -> Taken | None:
+        if sent is None:
+            return actions.forget(key, slot)
+        upload = upload_of(sent)
+        return None if upload is None else actions.take(upload, key, slot)
 
-    def take_style(upload: Upload | None, request: gr.Request) -> list[Any]:
-        answer = actions.take(upload, key_of(request), "example")
+    def take(sent: dict[str, Any] | None, request: gr.Request) -> Any:
+        answer = given(sent, key_of(request), "picture")
+        return gr.skip() if answer is None else taken(actions, answer, request)
+
+    def take_style(sent: dict[str, Any] | None, request: gr.Request) -> Any:
+        answer = given(sent, key_of(request), "example")
+        if answer is None:
+            return gr.skip()
         warn(answer)
-        return [answer.copy, status_html(answer.said)]
+        return [field_of(answer), status_html(answer.said)]
 
-    controls.picture.input(take, controls.picture, [controls.picture, controls.status, *shown_in(panels)], **READING)
-    controls.example.input(take_style, controls.example, [controls.example, controls.status], **READING)
+    # gradio's event `input` comes now and then before the field has what was pasted
+    controls.picture.change(
+        take, controls.picture, [controls.picture, controls.status, *shown_in(panels)], preprocess=False, **READING
+    )
+    controls.example.change(
+        take_style, controls.example, [controls.example, controls.status], preprocess=False, **READING
+    )
 
 
 def connect_examples(actions: Actions, gallery: gr.Gallery, controls: Controls, panels: Sequence[Panel]) -> None:
@@ -127,7 +144,7 @@ def connect_work(actions: Actions, controls: Controls, panels: Sequence[Panel], 
         [controls.direction, controls.chosen, controls.longest, controls.style, controls.seed],
         outputs,
         concurrency_limit=1, concurrency_id="translating", trigger_mode="multiple", show_progress_on=controls.status,
-        api_visibility="private",
+        **RAW,
     )  # fmt: skip
 
     def stop(request: gr.Request) -> str:
@@ -161,7 +178,12 @@ def connect_end(actions: Actions, page: gr.Blocks) -> None:
 def taken(actions: Actions, answer: Taken, request: gr.Request) -> list[Any]:
     """Return what changes when a picture was taken: its copy, the status, and the panels, now empty."""
     warn(answer)
-    return [answer.copy, status_html(answer.said), *in_panels(actions.shown(key_of(request)))]
+    return [field_of(answer), status_html(answer.said), *in_panels(actions.shown(key_of(request)))]
+
+
+def field_of(answer: Taken) -> Any:
+    """Return the value of a picture's field; who emptied it may have given a new picture by now, so it is let alone."""
+    return picture_of(answer.copy) if answer.copy or answer.is_refused else gr.skip()
 
 
 def warn(answer: Taken) -> None:
@@ -177,4 +199,4 @@ def shown_in(panels: Sequence[Panel]) -> list[Any]:
 
 def in_panels(shown: Sequence[Shown]) -> list[Any]:
     """Return the values of `shown_in`."""
-    return [part for one in shown for part in (one.pair, words_html(one.words, one.address, one.link))]
+    return [part for one in shown for part in (pair_of(one.pair), words_html(one.words, one.address, one.link))]

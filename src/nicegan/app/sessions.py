@@ -57,6 +57,7 @@ class Sessions:
         with self._lock:
             session = self._sessions.setdefault(key, Session())
             self._sessions.move_to_end(key)
+            self.make_room()
             return session
 
     def make_room(self) -> None:

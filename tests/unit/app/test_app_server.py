@@ -118,19 +118,27 @@ def test_large_requests_are_refused(app: ServedApp) -> None:
         connection.close()
 
 
-def join(app: ServedApp, path: Any, *, translating: bool = False) -> Answer:
-    """Start an action as a browser does, with any path as one of its values; returns all that it says."""
+def join(app: ServedApp, sent: Any, *, translating: bool = False) -> Answer:
+    """Start an action as a browser does, with anything as one of its values; returns all that it says."""
     config = json.loads(ask(app, "/config").body)
     actions = config["dependencies"]
     if translating:
         action = max(actions, key=lambda one: len(one["inputs"]))
     else:
-        action = next(one for one in actions if [target[1] for target in one["targets"]] == ["input"])
+        action = next(one for one in actions if one["targets"] == [[picture_id(config), "change"]])
     data: list[Any] = [None] * len(action["inputs"])
-    data[-1] = {"path": path, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
+    data[-1] = sent
     body = {"data": data, "fn_index": action["id"], "session_hash": "abc", "trigger_id": 1}
     answer = ask(app, "/gradio_api/queue/join", "POST", json.dumps(body).encode(), Content_Type="application/json")
     return ask(app, "/gradio_api/queue/data?session_hash=abc") if answer.status == 200 else answer
+
+
+def picture_id(config: dict[str, Any]) -> int:
+    return next(part["id"] for part in config["components"] if part["props"].get("elem_id") == "picture")
+
+
+def file_at(path: Any) -> dict[str, Any]:
+    return {"path": path, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
 
 
 def test_an_action_gets_no_file_but_uploads_and_no_address(app: ServedApp, tmp_path: Path) -> None:
@@ -141,12 +149,16 @@ def test_an_action_gets_no_file_but_uploads_and_no_address(app: ServedApp, tmp_p
     foreign += [str(app.folder / "link.png"), "http://127.0.0.1:9/a.png", "file:///etc/passwd"]
     for path in foreign:
         for translating in (False, True):
-            assert join(app, path, translating=translating)[::2] == (400, b"this is no request of the page"), path
+            answer = join(app, file_at(path), translating=translating)
+            assert (answer.status, answer.body) == (400, b"this is no request of the page"), path
     (app.folder / "link.png").unlink()
+    assert app.actions.sessions.of("abc").picture is None
+    for words, is_answered in ((str(other), False), ([str(other)], False), ({"url": "http://127.0.0.1:9/a.png"}, True)):
+        assert (b'"success":true' in join(app, words).body) == is_answered, words
     assert app.actions.sessions.of("abc").picture is None
     assert ask(app, "/gradio_api/run/predict", "POST", b"[" * 100_000).status == 400
     (path,) = send_file(app, b"words")
-    assert b"not an image that can be read" in join(app, path).body
+    assert b"not an image that can be read" in join(app, file_at(path)).body
     assert not Path(path).exists()
 
 
