@@ -90,9 +90,11 @@ def _against_pattern(method: MethodConfig | None) -> str:
 
 
 def _against_inverted(method: MethodConfig | None) -> str:
+    independent = _setting(method, "network", "initialization") == "independent"
+    equal = "--network.initialization equal (now independent), or with " if independent else ""
     weight = _with_values(method, "loss", ("identity",))
     larger = f", or with a larger {weight[0]}" if weight else ""
-    return f"a new run with another --seed: which tones a run pairs is chance{larger}"
+    return f"a new run with {equal}another --seed{larger}: which tones a run pairs is chance"
 
 
 def _against_unchanged(method: MethodConfig | None) -> str:

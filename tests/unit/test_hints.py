@@ -36,7 +36,9 @@ def test_what_a_method_lacks_is_not_advised() -> None:
     assert "--network" not in advice("pattern", nearest)
     assert all(advice(symptom, None) for symptom in TITLES)
     assert "--loss" not in "".join(advice(symptom, None) for symptom in TITLES)
-    assert "identity" not in advice("inverted", NiceGAN())
+    apart, equal = (NiceGAN(network=NiceGANNetwork(initialization=how)) for how in ("independent", "equal"))
+    assert "--network.initialization equal (now independent)" in advice("inverted", apart)
+    assert advice("inverted", equal) == "a new run with another --seed: which tones a run pairs is chance"
 
 
 def test_a_weight_far_from_the_method_s_own_is_named_first() -> None:

@@ -122,6 +122,8 @@ class NiceGANMethod(Method):
 def build_method(config: NiceGAN, size: Size) -> Method:
     """Return two domains and the phases that share out their parameters."""
     domains = build_domain("A", config.network, size), build_domain("B", config.network, size)
+    if config.network.initialization == "equal":
+        domains[1].load_state_dict(domains[0].state_dict())
     loss = config.loss
     weights = LossWeights(**loss.model_dump(include=set(LossWeights._fields)))
     augment = DiffAugment(tuple(AUGMENTATIONS[name] for name in loss.augment))
