@@ -19,7 +19,7 @@ from rich.console import Console
 from nicegan.analysis.images import chosen_images
 from nicegan.data.augment import to_pixels
 from nicegan.data.places import find_dataset
-from nicegan.data.synthetic import DAY, NIGHT, draw_layout, paint, write_demo_data
+from nicegan.data.synthetic import DAY, NIGHT, Palette, draw_layout, paint, write_demo_data
 from nicegan.methods.base import TranslationModel
 from nicegan.model_file import load_model, save_model
 from nicegan.recipes import recipe
@@ -30,7 +30,6 @@ from nicegan.training.samples import translated
 from nicegan.training.trainer import train
 
 NUM_SHOWN, NUM_TEST = 3, 24  # scenes of each direction in a picture; scenes of each domain to test on
-MIXED = (DAY, NIGHT)
 ALWAYS: Mapping[str, Any] = {
     "crop_margin": 4, "log_every": 1, "sample_every": 10**6, "checkpoint_every": 10**6, "score_every": 100,
     "device": "cpu", "num_threads": 1,
@@ -47,13 +46,29 @@ def negate(networks: TranslationModel) -> None:
                 parameter.neg_()
 
 
+def shaded(palette: Palette, end: int) -> Palette:
+    """Return the colours of a palette, each 60 % nearer to black (0) or to white (255)."""
+    return Palette._make(tuple(round(0.4 * level + 0.6 * end) for level in colour) for colour in palette)
+
+
+class TrainingPalettes(NamedTuple):
+    """How the scenes to train on are painted, in turn: those of A and those of B. Test scenes are DAY and NIGHT."""
+
+    a: tuple[Palette, ...]
+    b: tuple[Palette, ...]
+
+
+MIXED = TrainingPalettes((DAY, NIGHT), (DAY, NIGHT))  # wrongly sorted folders
+EXTREME = TrainingPalettes((shaded(DAY, 255),), (shaded(NIGHT, 0),))  # one glaring day, one moonless night
+
+
 class KnownRun(NamedTuple):
     """A run whose flaw is known: its recipe and settings, its scenes, and what is done to the model afterwards."""
 
     recipe: str
     settings: Mapping[str, Any]
     num_train: int = 40
-    is_mixed: bool = False  # both training folders hold scenes by day and by night
+    palettes: TrainingPalettes | None = None
     change: Callable[[TranslationModel], None] | None = None
 
 
@@ -64,7 +79,7 @@ SAME = KnownRun(
         "crop_margin": 0, "steps": 300, "score_every": 300,
     },
     num_train=24,
-    is_mixed=True,
+    palettes=MIXED,
 )  # fmt: skip
 RUNS: dict[str, KnownRun] = {
     "healthy": KnownRun("nicegan-tiny", {"network": NICE | {"upsample": "nearest"}, "steps": 60}),
@@ -79,6 +94,15 @@ RUNS: dict[str, KnownRun] = {
     "winning": KnownRun("cyclegan-tiny", {"network": CYCLE, "loss": {"cycle": 1000.0}, "steps": 200}),
     "unchanged": SAME,
     "inverted": SAME._replace(change=negate),
+    "over-fitting": KnownRun(
+        "nicegan-tiny",
+        {
+            "network": NICE | {"upsample": "nearest"}, "image_size": 48, "crop_margin": 0, "steps": 50,
+            "score_every": 10,
+        },
+        num_train=4,
+        palettes=EXTREME,
+    ),
 }  # fmt: skip
 
 
@@ -87,8 +111,8 @@ def make(name: str, folder: Path) -> Path:
     known = RUNS[name]
     data = folder / "scenes" / "dataset"
     config = recipe(known.recipe, data=data, **dict(ALWAYS) | dict(known.settings))
-    if known.is_mixed:
-        write_mixed_scenes(data, config.size[0], known.num_train)
+    if known.palettes:
+        write_scenes(data, config.size[0], known.num_train, known.palettes)
     else:
         write_demo_data(data.parent, seed=0, side=config.size[0], num_train=known.num_train, num_test=NUM_TEST)
     run = folder / "run"
@@ -100,13 +124,18 @@ def make(name: str, folder: Path) -> Path:
     return run
 
 
-def write_mixed_scenes(folder: Path, side: int, num_train: int) -> None:
-    """Paint scenes in wrongly sorted folders: those to train on alternate between day and night in both domains."""
+def write_scenes(folder: Path, side: int, num_train: int, palettes: TrainingPalettes) -> None:
+    """Paint unpaired scenes; the training folders' palettes take turns."""
     random = np.random.default_rng(0)
-    for name, palettes in {"trainA": MIXED, "trainB": MIXED, "testA": (DAY, DAY), "testB": (NIGHT, NIGHT)}.items():
+    sets = {
+        "trainA": (num_train, palettes.a), "trainB": (num_train, palettes.b),
+        "testA": (NUM_TEST, (DAY,)), "testB": (NUM_TEST, (NIGHT,)),
+    }  # fmt: skip
+    for name, (num_scenes, in_turn) in sets.items():
         (folder / name).mkdir(parents=True)
-        for number in range(num_train if palettes is MIXED else NUM_TEST):
-            paint(draw_layout(random), palettes[number % 2], side).save(folder / name / f"{number:03d}.png")
+        for number in range(num_scenes):
+            scene = paint(draw_layout(random), in_turn[number % len(in_turn)], side)
+            scene.save(folder / name / f"{number:03d}.png")
 
 
 def picture(run: Path, out: Path) -> None:

@@ -89,6 +89,9 @@ def _absolute(location: str) -> str:
 Location = Annotated[str, BeforeValidator(_as_text), AfterValidator(_absolute)]  # a URL stays as it is
 
 
+Initialization = Literal["independent", "equal"]  # of two domains' networks
+
+
 class Frozen(BaseModel):
     """Immutable, and strict about names: an unknown key is an error."""
 

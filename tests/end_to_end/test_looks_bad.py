@@ -49,6 +49,14 @@ def test_a_discriminator_that_has_won_is_seen(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+def test_four_scenes_that_are_not_like_the_others_are_learned_by_heart(tmp_path: Path) -> None:
+    run = make("over-fitting", tmp_path)
+    [hint] = (hint for hint in findings_of(run).hints if hint.symptom == "over-fitting")
+    assert hint.where.endswith(" to 50")
+    assert "that of training images from" in hint.measured
+
+
+@pytest.mark.long
 def test_a_learning_rate_that_is_far_too_large_ends_both_players(tmp_path: Path) -> None:
     assert {"guessing", "alike"} <= symptoms(make("guessing", tmp_path))
 

@@ -48,6 +48,23 @@ def test_the_phases_together_train_every_parameter(tiny: MethodConfig, size: tup
     assert set().union(*(ids(phase) for phase in method.phases)) == ids(method)
 
 
+def test_the_domains_begin_with_equal_weights_where_that_is_wanted(tiny: MethodConfig, size: tuple[int, int]) -> None:
+    network = getattr(tiny, "network")  # noqa: B009  every method has its own
+    if not hasattr(network, "initialization"):
+        pytest.skip(f"{tiny.title} has no such setting")
+
+    def begun(how: str) -> list[dict[str, torch.Tensor]]:
+        config = tiny.model_copy(update={"network": network.model_copy(update={"initialization": how})})
+        return [domain.state_dict() for domain in config.build(size).domains]
+
+    a, b = begun("equal")
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert all(a[name].data_ptr() != b[name].data_ptr() for name in a), "each domain has weights of its own"
+    a, b = begun("independent")
+    assert not all(torch.equal(a[name], b[name]) for name in a if a[name].dim() > 1)
+
+
 def test_a_phase_has_an_optimizer_or_uses_one_that_trains_its_parameters(
     tiny: MethodConfig, size: tuple[int, int]
 ) -> None:

@@ -23,6 +23,8 @@ def build_method(config: MUNIT) -> Method:
         for domain in domains:
             init.kaiming(paths[domain.name])
             init.normal(domain.discriminator)
+    if config.network.initialization == "equal":
+        b.load_state_dict(a.state_dict())
     weights = LossWeights(**config.loss.model_dump())
     generating: list[nn.Module] = [
         network for domain in domains for network in (domain.encoder, domain.style_encoder, domain.generator)

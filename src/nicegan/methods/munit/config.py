@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import tyro
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from nicegan.config import FOR_CPUS, Frozen, MethodConfig, OptimizerConfig, Recipe, Size, SizeRule, smallest_for_scales
+from nicegan.config import (
+    FOR_CPUS,
+    Frozen,
+    Initialization,
+    MethodConfig,
+    OptimizerConfig,
+    Recipe,
+    Size,
+    SizeRule,
+    smallest_for_scales,
+)
 
 if TYPE_CHECKING:
     from nicegan.methods.base import Method, TranslationModel
@@ -35,6 +45,9 @@ class MUNITNetwork(Frozen):
     """Halvings in a discriminator."""
     discriminator_scales: Annotated[PositiveInt, Field(le=6)] = 3
     """Discriminators of a domain: each sees half the pixels a side of the one before."""
+    initialization: Initialization = "independent"
+    """Initial weights of the two domains' networks: drawn for each, as published, or the same in both, so that the two
+    encoders agree from the first step on what a latent means."""
 
 
 class MUNITLoss(Frozen):
@@ -94,7 +107,7 @@ class MUNIT(MethodConfig):
 
     @classmethod
     def recipes(cls) -> dict[str, Recipe]:
-        narrow = {"base_channels": 16, "blocks": 2, "mlp_features": 64, "discriminator_channels": 16}
+        narrow: dict[str, Any] = {"base_channels": 16, "blocks": 2, "mlp_features": 64, "discriminator_channels": 16}
         network = MUNITNetwork(**narrow, discriminator_scales=2)
         tiny = cls(network=network, optimizer=MUNITOptimizer(learning_rate=4e-4))
         return {
@@ -104,7 +117,7 @@ class MUNIT(MethodConfig):
 
     @classmethod
     def tiny(cls) -> Self:
-        narrow = {"base_channels": 4, "blocks": 1, "mlp_features": 8, "discriminator_channels": 4}
+        narrow: dict[str, Any] = {"base_channels": 4, "blocks": 1, "mlp_features": 8, "discriminator_channels": 4}
         return cls(network=MUNITNetwork(**narrow, discriminator_layers=3, discriminator_scales=2))
 
     @classmethod

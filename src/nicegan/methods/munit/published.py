@@ -53,7 +53,7 @@ def infer_config(path: Path, found: dict[str, Tensor]) -> MUNIT:
     if any(name.startswith("A.discriminator.") for name in found):
         given |= of_scales(path, found, "A.discriminator.scales", "MUNIT")
     try:
-        return MUNIT(network=MUNITNetwork(**given))
+        return MUNIT(network=MUNITNetwork.model_validate(given))
     except ValidationError as problem:
         raise CheckpointError(f"{path} describes networks that cannot be ({first_mistake(problem)})") from None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 import tyro
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from nicegan.config import FOR_CPUS, Frozen, MethodConfig, OptimizerConfig, Recipe, Size, SizeRule
+from nicegan.config import FOR_CPUS, Frozen, Initialization, MethodConfig, OptimizerConfig, Recipe, Size, SizeRule
 from nicegan.methods.nicegan import geometry
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class NiceGANNetwork(Frozen):
     downsample: Downsample = "strided"
     """How discriminators and encoders halve the side: by convolutions of stride 2, as published, or of stride 1 with a
     blur behind them, against aliasing, at four times their arithmetic (Zhang, ICML 2019)."""
-    initialization: Literal["independent", "equal"] = "independent"
+    initialization: Initialization = "independent"
     """Initial weights of the two domains' networks: drawn for each, as published, or the same in both, so that the two
     encoders agree from the first step on what a latent means."""
     depth: PositiveInt = 7

@@ -35,6 +35,8 @@ def build_method(config: UNIT) -> Method:
             init.kaiming(domain.encoder)
             init.kaiming(domain.generator)
             init.normal(domain.discriminator)
+    if config.network.initialization == "equal":
+        b.load_state_dict(a.state_dict())
     weights = LossWeights(**config.loss.model_dump())
     channels = config.network.base_channels << NUM_DOWNS
     generating: list[nn.Module] = [a.encoder, a.generator, b.encoder, b.generator]

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import tyro
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from nicegan.config import FOR_CPUS, Frozen, MethodConfig, OptimizerConfig, Recipe, Size, SizeRule, smallest_for_scales
+from nicegan.config import (
+    FOR_CPUS,
+    Frozen,
+    Initialization,
+    MethodConfig,
+    OptimizerConfig,
+    Recipe,
+    Size,
+    SizeRule,
+    smallest_for_scales,
+)
 
 if TYPE_CHECKING:
     from nicegan.methods.base import Method, TranslationModel
@@ -30,6 +40,9 @@ class UNITNetwork(Frozen):
     """Halvings in a discriminator."""
     discriminator_scales: Annotated[PositiveInt, Field(le=6)] = 3
     """Discriminators of a domain: each sees half the pixels a side of the one before."""
+    initialization: Initialization = "independent"
+    """Initial weights of the two domains' networks: drawn for each, as published, or the same in both, so that the two
+    encoders agree from the first step on what a latent means."""
 
 
 class UNITLoss(Frozen):
@@ -95,7 +108,7 @@ class UNIT(MethodConfig):
 
     @classmethod
     def tiny(cls) -> Self:
-        narrow = {"base_channels": 4, "blocks": 1, "discriminator_channels": 4}
+        narrow: dict[str, Any] = {"base_channels": 4, "blocks": 1, "discriminator_channels": 4}
         return cls(network=UNITNetwork(**narrow, discriminator_layers=3, discriminator_scales=2))
 
     @classmethod

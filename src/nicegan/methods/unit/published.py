@@ -46,7 +46,7 @@ def infer_config(path: Path, found: dict[str, Tensor]) -> UNIT:
     if any(name.startswith("A.discriminator.") for name in found):
         given |= of_scales(path, found, "A.discriminator.scales", "UNIT")
     try:
-        return UNIT(network=UNITNetwork(**given))
+        return UNIT(network=UNITNetwork.model_validate(given))
     except ValidationError as problem:
         raise CheckpointError(f"{path} describes networks that cannot be ({first_mistake(problem)})") from None
 

@@ -1,7 +1,6 @@
 """Shapes, sizes and weights of the networks."""
 
 from itertools import product
-from typing import Literal
 
 import pytest
 import torch
@@ -126,20 +125,6 @@ def test_the_local_head_reads_less_of_the_image_than_the_global_one() -> None:
 def test_a_run_of_too_small_images_is_refused_at_the_door(height: int, width: int) -> None:
     with pytest.raises(ValueError, match="image_size"):
         RunConfig(image_size=(height, width))
-
-
-@pytest.mark.parametrize("encoder", ["reused", "independent"])
-def test_the_two_domains_begin_with_the_same_weights_if_wanted(encoder: Literal["reused", "independent"]) -> None:
-    def begun(how: Literal["independent", "equal"]) -> list[dict[str, torch.Tensor]]:
-        network = NiceGANNetwork(base_channels=2, blocks=1, depth=6, encoder=encoder, initialization=how)
-        return [domain.state_dict() for domain in NiceGAN(network=network).build((64, 64)).domains]
-
-    a, b = begun("equal")
-    assert all(torch.equal(a[name], b[name]) for name in a)
-    assert a.keys() == b.keys()
-    assert all(a[name].data_ptr() != b[name].data_ptr() for name in a), "each domain has weights of its own"
-    a, b = begun("independent")
-    assert not torch.equal(a["generator.entry.0.weight"], b["generator.entry.0.weight"])
 
 
 def test_a_channels_four_pixels_begin_equal() -> None:
