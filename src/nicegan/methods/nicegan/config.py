@@ -189,13 +189,19 @@ class NiceGAN(MethodConfig):
     @classmethod
     def recipes(cls) -> dict[str, Recipe]:
         tiny = cls(
-            network=NiceGANNetwork(base_channels=16, blocks=4, depth=6, upsample="nearest"),
+            network=NiceGANNetwork(base_channels=16, blocks=4, depth=6, upsample="nearest", initialization="equal"),
+            optimizer=NiceGANOptimizer(learning_rate=1e-3),
+        )
+        small = cls(
+            network=NiceGANNetwork(base_channels=32, blocks=4, upsample="nearest", initialization="equal"),
             optimizer=NiceGANOptimizer(learning_rate=4e-4),
         )
+        often = {"sample_every": 500, "checkpoint_every": 500, "score_every": 500}
         return {
             "nicegan": Recipe(cls(), {}),
             "nicegan-star": Recipe(cls(network=NiceGANNetwork(blocks=4)), {}),
             "nicegan-full": Recipe(cls(network=NiceGANNetwork(summary="flat")), {}),
+            "nicegan-small": Recipe(small, {"image_size": 128, "crop_margin": 12, "steps": 20_000, **often}),
             "nicegan-tiny": Recipe(tiny, {**FOR_CPUS, "steps": 450}),
         }
 
