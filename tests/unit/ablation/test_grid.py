@@ -61,8 +61,8 @@ def test_networks_that_are_the_same_are_trained_once() -> None:
 
 def test_values_are_read_as_the_configuration_reads_them_and_each_once() -> None:
     assert names("classifiers=global+local,local+global,cam") == ["classifiers=local+global", "classifiers=cam"]
-    assert names("optimizer.learning-rate=1e-3,0.001,4e-4") == [
-        "optimizer.learning_rate=0.0004", "optimizer.learning_rate=0.001"
+    assert names("optimizer.learning-rate=4e-4,0.0004,1e-3") == [
+        "optimizer.learning_rate=0.001", "optimizer.learning_rate=0.0004"
     ]  # fmt: skip
     given = make_grid(BASE, {"network.classifiers": [("cam", "local", "global"), ("local",)]})
     assert [setting.config.method.model_dump()["network"]["classifiers"] for setting in given.settings] == [
