@@ -38,7 +38,8 @@ def patterns(side: int, folder: Path) -> dict[int, float]:
 
 
 def losses(run: Path) -> str:
-    """Return the least mean of some losses in a row over that of guessing, and the most guesses in a row."""
+    """Return the least mean of a discriminator's losses in NUM_LATEST logged steps, as a share of guessing, and the
+    longest row of guesses."""
     folder = RunFolder(run)
     config, lines = folder.read_config(), folder.read_metrics()
     with torch.device("meta"):
@@ -46,8 +47,10 @@ def losses(run: Path) -> str:
     ratios = {name: np.array([line[name] / loss for line in lines if name in line]) for name, loss in chances.items()}
     of_players: dict[str, list[np.ndarray]] = defaultdict(list)
     for name, one in ratios.items():
+        if len(one) < NUM_LATEST:
+            return f"{run}: fewer than {NUM_LATEST} logged steps"
         of_players[name.rpartition("/")[0]].append(np.convolve(one, np.full(NUM_LATEST, 1 / NUM_LATEST), "valid"))
-    least = min(np.mean(means, axis=0).min() for means in of_players.values() if len(means[0]))
+    least = min(np.mean(means, axis=0).min() for means in of_players.values())
     streak = max(longest(is_guessed(ratio, 1) for ratio in one) for one in ratios.values())
     return f"{run}: {least:.2f} of guessing in {NUM_LATEST} logged steps, {streak} guesses in a row"
 

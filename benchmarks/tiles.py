@@ -22,7 +22,7 @@ from nicegan.inference.translator import Translator
 from nicegan.model_file import Model, ModelSpec
 from nicegan.recipes import recipe
 
-LESS = 8  # pixels
+LESS = 8  # pixels taken off the reach, to show that it is needed
 
 
 def make_translator(name: str, tile: int | None = None) -> Translator:

@@ -89,7 +89,7 @@ def _absolute(location: str) -> str:
 Location = Annotated[str, BeforeValidator(_as_text), AfterValidator(_absolute)]  # a URL stays as it is
 
 
-Initialization = Literal["independent", "equal"]  # of two domains' networks
+Initialization = Literal["independent", "equal"]  # initial weights of the two domains' networks
 
 
 class Frozen(BaseModel):

@@ -90,10 +90,9 @@ class Actions:
             upload.path.unlink(missing_ok=True)
         return self._keep(picture, key, slot)
 
-    def forget(self, key: str, slot: Slot = "picture") -> Taken | None:
-        """Forget a picture and its results; returns None if there is none."""
-        is_held = getattr(self.sessions.of(key), slot) is not None
-        return self._keep(None, key, slot, WAITING) if is_held else None
+    def forget(self, key: str, slot: Slot = "picture") -> Taken:
+        """Forget a picture and its results, or with the slot "example" the example of the style."""
+        return self._keep(None, key, slot, WAITING)
 
     def take_example(self, index: int, key: str) -> Taken:
         """Take the picture with this number among the examples."""

@@ -71,16 +71,21 @@ def place_controls(picture: gr.Image, models: Sequence[ShownModel], max_side: in
 
 
 def place_picture(label: str, name: str, height: int = 230) -> gr.Image:
-    """Place a field that takes an image; actions get it as an `Upload`, and give it back as a data URL."""
+    """Place a field that takes an image. Its events send what `upload_of` reads, and get what `picture_of` returns."""
     return gr.Image(
         label=label, sources=["upload", "clipboard", "webcam"], height=height, buttons=[],
         elem_id=name, webcam_options=WebcamOptions(mirror=False),
     )  # fmt: skip
 
 
-def upload_of(sent: dict[str, Any]) -> Upload | None:
-    """Return the file that a browser has sent: `guarded` lets uploads through alone. The page's own copy is no file."""
-    return Upload(Path(sent["path"]), Path(sent.get("orig_name") or sent["path"]).name) if sent.get("path") else None
+def upload_of(sent: dict[str, Any] | None) -> Upload | None:
+    """Return the uploaded file that a field names; None for an empty field, and for the page's own copy, a data URL.
+
+    `guarded` has refused every path but those of uploads.
+    """
+    if sent is None or not sent.get("path"):
+        return None
+    return Upload(Path(sent["path"]), Path(sent.get("orig_name") or sent["path"]).name)
 
 
 def picture_of(address: str | None) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from nicegan.app.actions import DIRECTIONS, MEANINGS, VIEWS, Actions, Shown, Slot, Taken
+from nicegan.app.actions import DIRECTIONS, MEANINGS, VIEWS, Actions, Shown, Taken
 from nicegan.app.layout import (
     Controls,
     Panel,
@@ -81,30 +81,27 @@ def build_page(actions: Actions, thumbnails: Sequence[str], max_side: int) -> gr
 def connect_pictures(actions: Actions, controls: Controls, panels: Sequence[Panel]) -> None:
     """Take what people give."""
 
-    def given(sent: dict[str, Any] | None, key: str, slot: Slot) -> Taken | None:
-        if sent is None:
-            return actions.forget(key, slot)
-        upload = upload_of(sent)
-        return None if upload is None else actions.take(upload, key, slot)
+    shown, shown_style = [controls.picture, controls.status, *shown_in(panels)], [controls.example, controls.status]
 
     def take(sent: dict[str, Any] | None, request: gr.Request) -> Any:
-        answer = given(sent, key_of(request), "picture")
-        return gr.skip() if answer is None else taken(actions, answer, request)
+        upload = upload_of(sent)
+        return taken(actions, actions.take(upload, key_of(request)), request) if upload else gr.skip()
 
     def take_style(sent: dict[str, Any] | None, request: gr.Request) -> Any:
-        answer = given(sent, key_of(request), "example")
-        if answer is None:
-            return gr.skip()
-        warn(answer)
-        return [field_of(answer), status_html(answer.said)]
+        upload = upload_of(sent)
+        return style_taken(actions.take(upload, key_of(request), "example")) if upload else gr.skip()
 
-    # gradio's event `input` comes now and then before the field has what was pasted
-    controls.picture.change(
-        take, controls.picture, [controls.picture, controls.status, *shown_in(panels)], preprocess=False, **READING
-    )
-    controls.example.change(
-        take_style, controls.example, [controls.example, controls.status], preprocess=False, **READING
-    )
+    def forget(request: gr.Request) -> list[Any]:
+        return taken(actions, actions.forget(key_of(request)), request)
+
+    def forget_style(request: gr.Request) -> list[Any]:
+        return style_taken(actions.forget(key_of(request), "example"))
+
+    # not gradio's event `input`, which comes now and then before the field has what was pasted
+    controls.picture.change(take, controls.picture, shown, preprocess=False, **READING)
+    controls.example.change(take_style, controls.example, shown_style, preprocess=False, **READING)
+    controls.picture.clear(forget, None, shown, **READING)
+    controls.example.clear(forget_style, None, shown_style, **READING)
 
 
 def connect_examples(actions: Actions, gallery: gr.Gallery, controls: Controls, panels: Sequence[Panel]) -> None:
@@ -178,12 +175,13 @@ def connect_end(actions: Actions, page: gr.Blocks) -> None:
 def taken(actions: Actions, answer: Taken, request: gr.Request) -> list[Any]:
     """Return what changes when a picture was taken: its copy, the status, and the panels, now empty."""
     warn(answer)
-    return [field_of(answer), status_html(answer.said), *in_panels(actions.shown(key_of(request)))]
+    return [picture_of(answer.copy), status_html(answer.said), *in_panels(actions.shown(key_of(request)))]
 
 
-def field_of(answer: Taken) -> Any:
-    """Return the value of a picture's field; who emptied it may have given a new picture by now, so it is let alone."""
-    return picture_of(answer.copy) if answer.copy or answer.is_refused else gr.skip()
+def style_taken(answer: Taken) -> list[Any]:
+    """Return what changes when an example of the style was taken: its copy and the status."""
+    warn(answer)
+    return [picture_of(answer.copy), status_html(answer.said)]
 
 
 def warn(answer: Taken) -> None:

@@ -26,7 +26,7 @@ class AppArguments(Frozen):
     nicegan app runs/mine runs/other --examples photos/testA
 
     Only this machine can reach the page, unless --host says otherwise; others then need the link that is printed.
-    Images of the page are kept in memory while the page is open; nothing of them is on a disk after the request.
+    Images of the page are kept in memory while the page is open; a disk holds them only while a request runs.
     """
 
     models: Annotated[tuple[Path, ...], tyro.conf.Positional, Field(min_length=1)]

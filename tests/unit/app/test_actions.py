@@ -49,14 +49,14 @@ def test_an_upload_is_removed_whatever_is_in_it(actions: Actions, tmp_path: Path
     assert gone == (None, "⚠ <b>.png: No such file or directory", True)
 
 
-def test_a_picture_is_forgotten_once(actions: Actions, tmp_path: Path) -> None:
+def test_a_picture_is_forgotten_with_its_results(actions: Actions, tmp_path: Path) -> None:
     actions.take(upload(tmp_path), "me")
     translate(actions)
+    actions.take(upload(tmp_path, "style.png"), "me", "example")
+    assert actions.forget("me", "example") == (None, WAITING, False)
+    assert all(one.pair for one in actions.shown("me"))
     assert actions.forget("me") == (None, WAITING, False)
     assert [one.pair for one in actions.shown("me")] == [None, None]
-    assert actions.forget("me") is None
-    assert actions.take(upload(tmp_path, "<b>.png", b"words"), "me").is_refused
-    assert actions.forget("me") is None, "the warning would go"
 
 
 def test_results_come_one_by_one_and_each_is_a_file_of_the_original_size(actions: Actions, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_what_is_held_has_limits(tmp_path: Path) -> None:
     assert sessions.of("two").results
     stopped = sessions.of("two").stop
     for number in range(MAX_SESSIONS + 5):
-        assert actions.forget(f"page {number}") is None
+        actions.forget(f"page {number}")
     assert len(sessions) == MAX_SESSIONS
     assert stopped.is_set()
     sessions.close()

@@ -38,7 +38,7 @@ class NiceGANNetwork(Frozen):
     """How discriminators and encoders halve the side: by convolutions of stride 2, as published, or of stride 1 with a
     blur behind them, against aliasing, at four times their arithmetic (Zhang, ICML 2019)."""
     initialization: Initialization = "independent"
-    """Initial weights of the two domains' networks: drawn for each, as published, or the same in both, so that the two
+    """Initial weights of the two domains' networks: random for each, as published, or the same in both, so that the two
     encoders agree from the first step on what a latent means."""
     depth: PositiveInt = 7
     """Layers of the discriminator; 7 needs images of 96 pixels a side, 6 of 48."""

@@ -41,7 +41,7 @@ class UNITNetwork(Frozen):
     discriminator_scales: Annotated[PositiveInt, Field(le=6)] = 3
     """Discriminators of a domain: each sees half the pixels a side of the one before."""
     initialization: Initialization = "independent"
-    """Initial weights of the two domains' networks: drawn for each, as published, or the same in both, so that the two
+    """Initial weights of the two domains' networks: random for each, as published, or the same in both, so that the two
     encoders agree from the first step on what a latent means."""
 
 
