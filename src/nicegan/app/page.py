@@ -81,8 +81,6 @@ def build_page(actions: Actions, thumbnails: Sequence[str], max_side: int) -> gr
 def connect_pictures(actions: Actions, controls: Controls, panels: Sequence[Panel]) -> None:
     """Take what people give."""
 
-    shown, shown_style = [controls.picture, controls.status, *shown_in(panels)], [controls.example, controls.status]
-
     def take(sent: dict[str, Any] | None, request: gr.Request) -> Any:
         upload = upload_of(sent)
         return taken(actions, actions.take(upload, key_of(request)), request) if upload else gr.skip()
@@ -92,16 +90,17 @@ def connect_pictures(actions: Actions, controls: Controls, panels: Sequence[Pane
         return style_taken(actions.take(upload, key_of(request), "example")) if upload else gr.skip()
 
     def forget(request: gr.Request) -> list[Any]:
-        return taken(actions, actions.forget(key_of(request)), request)
+        return taken(actions, actions.forget(key_of(request)), request)[1:]
 
-    def forget_style(request: gr.Request) -> list[Any]:
-        return style_taken(actions.forget(key_of(request), "example"))
+    def forget_style(request: gr.Request) -> str:
+        return style_taken(actions.forget(key_of(request), "example"))[1]
 
-    # not gradio's event `input`, which comes now and then before the field has what was pasted
+    shown, shown_style = [controls.picture, controls.status, *shown_in(panels)], [controls.example, controls.status]
     controls.picture.change(take, controls.picture, shown, preprocess=False, **READING)
     controls.example.change(take_style, controls.example, shown_style, preprocess=False, **READING)
-    controls.picture.clear(forget, None, shown, **READING)
-    controls.example.clear(forget_style, None, shown_style, **READING)
+    # a paste clears its field first: the answer to that must not empty the field again
+    controls.picture.clear(forget, None, shown[1:], **READING)
+    controls.example.clear(forget_style, None, shown_style[1], **READING)
 
 
 def connect_examples(actions: Actions, gallery: gr.Gallery, controls: Controls, panels: Sequence[Panel]) -> None:
