@@ -34,7 +34,8 @@ ALWAYS: Mapping[str, Any] = {
     "crop_margin": 4, "log_every": 1, "sample_every": 10**6, "checkpoint_every": 10**6, "score_every": 100,
     "device": "cpu", "num_threads": 1,
 }  # fmt: skip
-NICE = {"base_channels": 4, "blocks": 1, "depth": 6}
+NICE = {"base_channels": 4, "blocks": 1, "depth": 6, "initialization": "independent"}
+SLOW = {"learning_rate": 4e-4}
 CYCLE = {"base_channels": 8, "blocks": 1, "discriminator_channels": 8}
 
 
@@ -82,8 +83,8 @@ SAME = KnownRun(
     palettes=MIXED,
 )  # fmt: skip
 RUNS: dict[str, KnownRun] = {
-    "healthy": KnownRun("nicegan-tiny", {"network": NICE | {"upsample": "nearest"}, "steps": 60}),
-    "pattern": KnownRun("nicegan-tiny", {"network": NICE | {"upsample": "subpixel"}, "steps": 60}),
+    "healthy": KnownRun("nicegan-tiny", {"network": NICE | {"upsample": "nearest"}, "optimizer": SLOW, "steps": 60}),
+    "pattern": KnownRun("nicegan-tiny", {"network": NICE | {"upsample": "subpixel"}, "optimizer": SLOW, "steps": 60}),
     "guessing": KnownRun(
         "nicegan-tiny",
         {
@@ -97,8 +98,8 @@ RUNS: dict[str, KnownRun] = {
     "over-fitting": KnownRun(
         "nicegan-tiny",
         {
-            "network": NICE | {"upsample": "nearest"}, "image_size": 48, "crop_margin": 0, "steps": 50,
-            "score_every": 10,
+            "network": NICE | {"upsample": "nearest"}, "optimizer": SLOW, "image_size": 48, "crop_margin": 0,
+            "steps": 50, "score_every": 10,
         },
         num_train=4,
         palettes=EXTREME,
