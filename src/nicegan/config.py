@@ -89,9 +89,6 @@ def _absolute(location: str) -> str:
 Location = Annotated[str, BeforeValidator(_as_text), AfterValidator(_absolute)]  # a URL stays as it is
 
 
-Initialization = Literal["independent", "equal"]  # initial weights of the two domains' networks
-
-
 class Frozen(BaseModel):
     """Immutable, and strict about names: an unknown key is an error."""
 
@@ -168,6 +165,14 @@ class OptimizerConfig(Frozen):
     """Steps between two halvings; only with schedule halving."""
     max_gradient_norm: PositiveFloat | None = None
     """Gradients of a phase are scaled down to this norm if theirs is larger."""
+
+
+class DomainNetworks(Frozen):
+    """The settings of networks of which each of the two domains has its own."""
+
+    initialization: Literal["independent", "equal"] = "independent"
+    """Initial weights of the two domains' networks: random for each, as published, or the same in both, so that the two
+    encoders agree from the first step on what a latent means."""
 
 
 class Recipe(NamedTuple):

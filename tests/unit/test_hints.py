@@ -38,6 +38,7 @@ def test_what_a_method_lacks_is_not_advised() -> None:
     assert "--loss" not in "".join(advice(symptom, None) for symptom in TITLES)
     apart, equal = (NiceGAN(network=NiceGANNetwork(initialization=how)) for how in ("independent", "equal"))
     assert "--network.initialization equal (now independent)" in advice("inverted", apart)
+    assert "identity" not in advice("inverted", apart)
     assert advice("inverted", equal) == "a new run with another --seed: which tones a run pairs is chance"
 
 

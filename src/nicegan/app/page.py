@@ -87,20 +87,26 @@ def connect_pictures(actions: Actions, controls: Controls, panels: Sequence[Pane
 
     def take_style(sent: dict[str, Any] | None, request: gr.Request) -> Any:
         upload = upload_of(sent)
-        return style_taken(actions.take(upload, key_of(request), "example")) if upload else gr.skip()
+        if upload is None:
+            return gr.skip()
+        answer = actions.take(upload, key_of(request), "example")
+        warn(answer)
+        return [picture_of(answer.copy), status_html(answer.said)]
 
     def forget(request: gr.Request) -> list[Any]:
-        return taken(actions, actions.forget(key_of(request)), request)[1:]
+        return said_and_shown(actions, actions.forget(key_of(request)), request)
 
     def forget_style(request: gr.Request) -> str:
-        return style_taken(actions.forget(key_of(request), "example"))[1]
+        return status_html(actions.forget(key_of(request), "example").said)
 
-    shown, shown_style = [controls.picture, controls.status, *shown_in(panels)], [controls.example, controls.status]
-    controls.picture.change(take, controls.picture, shown, preprocess=False, **READING)
-    controls.example.change(take_style, controls.example, shown_style, preprocess=False, **READING)
+    told = [controls.status, *shown_in(panels)]
+    controls.picture.change(take, controls.picture, [controls.picture, *told], preprocess=False, **READING)
+    controls.example.change(
+        take_style, controls.example, [controls.example, controls.status], preprocess=False, **READING
+    )
     # a paste clears its field first: the answer to that must not empty the field again
-    controls.picture.clear(forget, None, shown[1:], **READING)
-    controls.example.clear(forget_style, None, shown_style[1], **READING)
+    controls.picture.clear(forget, None, told, **READING)
+    controls.example.clear(forget_style, None, controls.status, **READING)
 
 
 def connect_examples(actions: Actions, gallery: gr.Gallery, controls: Controls, panels: Sequence[Panel]) -> None:
@@ -174,13 +180,12 @@ def connect_end(actions: Actions, page: gr.Blocks) -> None:
 def taken(actions: Actions, answer: Taken, request: gr.Request) -> list[Any]:
     """Return what changes when a picture was taken: its copy, the status, and the panels, now empty."""
     warn(answer)
-    return [picture_of(answer.copy), status_html(answer.said), *in_panels(actions.shown(key_of(request)))]
+    return [picture_of(answer.copy), *said_and_shown(actions, answer, request)]
 
 
-def style_taken(answer: Taken) -> list[Any]:
-    """Return what changes when an example of the style was taken: its copy and the status."""
-    warn(answer)
-    return [picture_of(answer.copy), status_html(answer.said)]
+def said_and_shown(actions: Actions, answer: Taken, request: gr.Request) -> list[Any]:
+    """Return the status and the panels."""
+    return [status_html(answer.said), *in_panels(actions.shown(key_of(request)))]
 
 
 def warn(answer: Taken) -> None:

@@ -125,7 +125,7 @@ def join(app: ServedApp, sent: Any, *, translating: bool = False) -> Answer:
     if translating:
         action = max(actions, key=lambda one: len(one["inputs"]))
     else:
-        action = next(one for one in actions if one["targets"] == [[picture_id(config), "change"]])
+        action = next(one for one in actions if one["targets"] == [[field_id(config, "picture"), "change"]])
     data: list[Any] = [None] * len(action["inputs"])
     data[-1] = sent
     body = {"data": data, "fn_index": action["id"], "session_hash": "abc", "trigger_id": 1}
@@ -133,12 +133,22 @@ def join(app: ServedApp, sent: Any, *, translating: bool = False) -> Answer:
     return ask(app, "/gradio_api/queue/data?session_hash=abc") if answer.status == 200 else answer
 
 
-def picture_id(config: dict[str, Any]) -> int:
-    return next(part["id"] for part in config["components"] if part["props"].get("elem_id") == "picture")
+def field_id(config: dict[str, Any], name: str) -> int:
+    return next(part["id"] for part in config["components"] if part["props"].get("elem_id") == name)
 
 
 def file_at(path: Any) -> dict[str, Any]:
     return {"path": path, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.mark.parametrize("field", ["picture", "example"])
+def test_the_answer_to_a_cleared_field_leaves_the_field_alone(app: ServedApp, field: str) -> None:
+    """A paste clears its field first: an answer for the field would come after the image, and empty it again."""
+    config = json.loads(ask(app, "/config").body)
+    number = field_id(config, field)
+    outputs = {event: one["outputs"] for one in config["dependencies"] for at, event in one["targets"] if at == number}
+    assert number in outputs["change"]
+    assert number not in outputs["clear"]
 
 
 def test_an_action_gets_no_file_but_uploads_and_no_address(app: ServedApp, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from nicegan.config import (
     FOR_CPUS,
+    DomainNetworks,
     Frozen,
-    Initialization,
     MethodConfig,
     OptimizerConfig,
     Recipe,
@@ -28,7 +28,7 @@ NUM_DOWNS = 2  # halvings of a content encoder
 SMALLEST_STYLE_SIDE = 16  # pixels of an image that has a style: the style encoder halves four times
 
 
-class MUNITNetwork(Frozen):
+class MUNITNetwork(DomainNetworks):
     """The networks of MUNIT."""
 
     base_channels: Annotated[PositiveInt, Field(le=1024)] = 64
@@ -45,9 +45,6 @@ class MUNITNetwork(Frozen):
     """Halvings in a discriminator."""
     discriminator_scales: Annotated[PositiveInt, Field(le=6)] = 3
     """Discriminators of a domain: each sees half the pixels a side of the one before."""
-    initialization: Initialization = "independent"
-    """Initial weights of the two domains' networks: random for each, as published, or the same in both, so that the two
-    encoders agree from the first step on what a latent means."""
 
 
 class MUNITLoss(Frozen):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 import tyro
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from nicegan.config import FOR_CPUS, Frozen, Initialization, MethodConfig, OptimizerConfig, Recipe, Size, SizeRule
+from nicegan.config import FOR_CPUS, DomainNetworks, Frozen, MethodConfig, OptimizerConfig, Recipe, Size, SizeRule
 from nicegan.methods.nicegan import geometry
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ Player = Literal["discriminator", "generator", "both"]
 SMALLEST_TRANSLATED = 16  # pixels; smaller images are padded to this
 
 
-class NiceGANNetwork(Frozen):
+class NiceGANNetwork(DomainNetworks):
     """The networks of NICE-GAN, and the switches of the paper's ablations."""
 
     base_channels: Annotated[PositiveInt, Field(le=1024)] = 64
@@ -37,9 +37,6 @@ class NiceGANNetwork(Frozen):
     downsample: Downsample = "strided"
     """How discriminators and encoders halve the side: by convolutions of stride 2, as published, or of stride 1 with a
     blur behind them, against aliasing, at four times their arithmetic (Zhang, ICML 2019)."""
-    initialization: Initialization = "independent"
-    """Initial weights of the two domains' networks: random for each, as published, or the same in both, so that the two
-    encoders agree from the first step on what a latent means."""
     depth: PositiveInt = 7
     """Layers of the discriminator; 7 needs images of 96 pixels a side, 6 of 48."""
     shared_layers: PositiveInt = 2

@@ -10,8 +10,8 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from nicegan.config import (
     FOR_CPUS,
+    DomainNetworks,
     Frozen,
-    Initialization,
     MethodConfig,
     OptimizerConfig,
     Recipe,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NUM_DOWNS = 2  # halvings of an encoder
 
 
-class UNITNetwork(Frozen):
+class UNITNetwork(DomainNetworks):
     """The networks of UNIT."""
 
     base_channels: Annotated[PositiveInt, Field(le=1024)] = 64
@@ -40,9 +40,6 @@ class UNITNetwork(Frozen):
     """Halvings in a discriminator."""
     discriminator_scales: Annotated[PositiveInt, Field(le=6)] = 3
     """Discriminators of a domain: each sees half the pixels a side of the one before."""
-    initialization: Initialization = "independent"
-    """Initial weights of the two domains' networks: random for each, as published, or the same in both, so that the two
-    encoders agree from the first step on what a latent means."""
 
 
 class UNITLoss(Frozen):
