@@ -170,7 +170,7 @@ def test_what_is_held_has_limits(tmp_path: Path) -> None:
     assert sessions.of("two").results
     stopped = sessions.of("two").stop
     for number in range(MAX_SESSIONS + 5):
-        actions.forget(f"page {number}")
+        actions.stop(f"page {number}")
     assert len(sessions) == MAX_SESSIONS
     assert stopped.is_set()
     sessions.close()
