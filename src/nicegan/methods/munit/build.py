@@ -31,8 +31,8 @@ def build_method(config: MUNIT) -> Method:
     ]
     style_features = config.network.style_features
     phases = (
-        DiscriminatorPhase("discriminator", domains, [a.discriminator, b.discriminator], weights, style_features),
         GeneratorPhase("generator", domains, generating, weights, style_features),
+        DiscriminatorPhase("discriminator", domains, [a.discriminator, b.discriminator], weights, style_features),
     )
     return Method(domains, phases, StyledModel(paths, style_features))
 

@@ -1,4 +1,4 @@
-"""MUNIT's training: the discriminators move first, then all else; each phase has random styles of its own."""
+"""MUNIT's training: encoders and generators move first, then the discriminators, on fakes made before that move."""
 
 from __future__ import annotations
 
@@ -49,11 +49,18 @@ class DiscriminatorPhase(MUNITPhase):
 
     def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
         a, b = self.domains
+        made = fakes or self.translated(batch, noise)
+        return both_ways(lambda: self.separate(a, batch.a, made["A"]), lambda: self.separate(b, batch.b, made["B"]))
+
+    @torch.no_grad()
+    def translated(self, batch: Batch, noise: Noise) -> Fakes:
+        """Return fakes of both domains, where no generator phase of this step has left any."""
+        a, b = self.domains
         style_b, style_a = noise
-        with torch.no_grad():  # encoders and generators
-            fake_a = a.generator(b.encoder(batch.b), style_a)
-            fake_b = b.generator(a.encoder(batch.a), style_b)
-        return both_ways(lambda: self.separate(a, batch.a, fake_a), lambda: self.separate(b, batch.b, fake_b))
+        return {
+            "A": a.generator(b.encoder(batch.b), style_a),
+            "B": b.generator(a.encoder(batch.a), style_b),
+        }
 
     def separate(self, domain: MUNITDomain, real: Image, fake: Image) -> Terms:
         """Return one domain: mean (D(real) - 1)^2 + mean D(fake)^2 of each scale."""
@@ -72,16 +79,20 @@ class GeneratorPhase(MUNITPhase):
     def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
         a, b = self.domains
         style_b, style_a = noise
+        made: Fakes = {} if fakes is None else fakes
         with frozen(self.frozen_parameters):  # both discriminators
-            return both_ways(lambda: self.one_way(a, b, batch.a, style_b), lambda: self.one_way(b, a, batch.b, style_a))
+            return both_ways(
+                lambda: self.one_way(a, b, batch.a, style_b, made), lambda: self.one_way(b, a, batch.b, style_a, made)
+            )
 
-    def one_way(self, source: MUNITDomain, target: MUNITDomain, image: Image, style: Tensor) -> Terms:
+    def one_way(self, source: MUNITDomain, target: MUNITDomain, image: Image, style: Tensor, fakes: Fakes) -> Terms:
         """One direction: with c = E_A(a), s' = S_A(a), a random style s and x = G_B(c, s),
 
         mean (D_B(x) - 1)^2 of each scale, |G_A(c, s') - a|, |S_B(x) - s|, |E_B(x) - c|, |G_A(E_B(x), s') - a|
         """
         content, own_style = source.encoder(image), source.style_encoder(image)
         fake = target.generator(content, style)
+        fakes[target.name] = fake.detach()  # for the discriminators
         content_of_fake = target.encoder(fake)
         weights = self.weights
         terms = {

@@ -42,8 +42,8 @@ def build_method(config: UNIT) -> Method:
     generating: list[nn.Module] = [a.encoder, a.generator, b.encoder, b.generator]
     discriminators: list[nn.Module] = [a.discriminator, b.discriminator]
     phases = (
-        DiscriminatorPhase("discriminator", domains, discriminators, weights, channels, 1),
         GeneratorPhase("generator", domains, generating, weights, channels, 2),
+        DiscriminatorPhase("discriminator", domains, discriminators, weights, channels, 1),
     )
     model = PairedModel({domain.name: TranslationPath(domain.encoder, domain.generator) for domain in domains})
     return Method(domains, phases, model)

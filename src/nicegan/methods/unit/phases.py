@@ -1,4 +1,4 @@
-"""UNIT's training: the discriminators move first, then encoders and generators; each pass draws noise of its own."""
+"""UNIT's training: encoders and generators move first, then the discriminators, on fakes made before that move."""
 
 from __future__ import annotations
 
@@ -59,11 +59,18 @@ class DiscriminatorPhase(UNITPhase):
 
     def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
         a, b = self.domains
+        made = fakes or self.translated(batch, noise)
+        return both_ways(lambda: self.separate(a, batch.a, made["A"]), lambda: self.separate(b, batch.b, made["B"]))
+
+    @torch.no_grad()
+    def translated(self, batch: Batch, noise: Noise) -> Fakes:
+        """Return fakes of both domains, where no generator phase of this step has left any."""
+        a, b = self.domains
         noise_a, noise_b = noise
-        with torch.no_grad():  # both encoders and generators
-            fake_a = a.generator(b.encoder(batch.b) + noise_b)
-            fake_b = b.generator(a.encoder(batch.a) + noise_a)
-        return both_ways(lambda: self.separate(a, batch.a, fake_a), lambda: self.separate(b, batch.b, fake_b))
+        return {
+            "A": a.generator(b.encoder(batch.b) + noise_b),
+            "B": b.generator(a.encoder(batch.a) + noise_a),
+        }
 
     def separate(self, domain: Domain, real: Image, fake: Image) -> Terms:
         """Return one domain: mean (D(real) - 1)^2 + mean D(fake)^2 of each scale."""
@@ -83,16 +90,20 @@ class GeneratorPhase(UNITPhase):
     def forward(self, batch: Batch, noise: Noise = (), fakes: Fakes | None = None) -> Terms:
         a, b = self.domains
         of_a, of_b = noise[: self.num_draws], noise[self.num_draws :]
+        made: Fakes = {} if fakes is None else fakes
         with frozen(self.frozen_parameters):  # both discriminators
-            return both_ways(lambda: self.one_way(a, b, batch.a, of_a), lambda: self.one_way(b, a, batch.b, of_b))
+            return both_ways(
+                lambda: self.one_way(a, b, batch.a, of_a, made), lambda: self.one_way(b, a, batch.b, of_b, made)
+            )
 
-    def one_way(self, source: Domain, target: Domain, image: Image, noise: Noise) -> Terms:
+    def one_way(self, source: Domain, target: Domain, image: Image, noise: Noise, fakes: Fakes) -> Terms:
         """One direction: z = E_A(a) + noise; |G_A(z) - a|, mean E_A(a)^2, mean (D_B(G_B(z)) - 1)^2 of each scale; and
         from E_B(G_B(z)) back to a the same two terms again."""
         there, back = noise
         mean = source.encoder(image)
         latent = mean + there
         fake = target.generator(latent)
+        fakes[target.name] = fake.detach()  # for the discriminators
         mean_of_fake = target.encoder(fake)
         weights = self.weights
         terms = {
