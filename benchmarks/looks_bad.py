@@ -34,7 +34,7 @@ ALWAYS: Mapping[str, Any] = {
     "crop_margin": 4, "log_every": 1, "sample_every": 10**6, "checkpoint_every": 10**6, "score_every": 100,
     "device": "cpu", "num_threads": 1,
 }  # fmt: skip
-NICE = {"base_channels": 4, "blocks": 1, "depth": 6, "initialization": "independent"}
+NICE = {"base_channels": 4, "blocks": 1, "depth": 6, "shared_layers": 2, "initialization": "independent"}
 SLOW = {"learning_rate": 4e-4}
 CYCLE = {"base_channels": 8, "blocks": 1, "discriminator_channels": 8}
 

@@ -89,7 +89,7 @@ MISTAKES = [
     (["network=1"], "there is no switch 'network'"),
     ([], "needs a switch"),
     (["encoder=independent", "encoder-trained-by=both"], "no combination .* leave it out"),
-    (["depth=4,5"], "depth=4: .*use 6 or more; depth=5"),
+    (["depth=3,4"], "depth=3: .*use 5 or more; depth=4"),
 ]
 
 

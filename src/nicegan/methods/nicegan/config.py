@@ -186,7 +186,9 @@ class NiceGAN(MethodConfig):
     @classmethod
     def recipes(cls) -> dict[str, Recipe]:
         tiny = cls(
-            network=NiceGANNetwork(base_channels=16, blocks=4, depth=6, upsample="nearest", initialization="equal"),
+            network=NiceGANNetwork(
+                base_channels=16, blocks=4, depth=6, shared_layers=1, upsample="nearest", initialization="equal"
+            ),
             optimizer=NiceGANOptimizer(learning_rate=1e-3),
         )
         small = cls(
