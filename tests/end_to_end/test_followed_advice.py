@@ -52,7 +52,7 @@ def test_broken_images(train: list[object], dataset: Path, capsys: pytest.Captur
 
 
 def test_a_size_that_does_not_fit(train: list[object], capsys: pytest.CaptureFixture[str]) -> None:
-    code, words = said_by(capsys, *train, "--image-size", "70")
+    code, words = said_by(capsys, *train, "--image-size", "71")
     assert code == 2
     better = found(r"; (\d+)x\1 would do", words)
     assert said_by(capsys, *train, "--image-size", better)[0] == 0
