@@ -73,10 +73,10 @@ class PlainBlock(nn.Module):
 
 
 class PlainGenerator(nn.Module):
-    def __init__(self, ch: int, blocks: int, upsample: str) -> None:
+    def __init__(self, ch: int, blocks: int, shared: int, upsample: str) -> None:
         super().__init__()
-        width = 4 * ch
-        self.entry = nn.Sequential(*padded_conv(2 * ch, width, 3, 1, bias=True), *iln(width))
+        width = ch << shared
+        self.entry = nn.Sequential(*padded_conv(width // 2, width, 3, 1, bias=True), *iln(width))
         self.fc = nn.Sequential(
             nn.Linear(width, width, bias=False), nn.ReLU(), nn.Linear(width, width, bias=False), nn.ReLU()
         )
@@ -84,7 +84,7 @@ class PlainGenerator(nn.Module):
         self.beta = nn.Linear(width, width, bias=False)
         self.blocks = nn.ModuleList(PlainBlock(width) for _ in range(blocks))
         ups = []
-        for half in (2 * ch, ch):
+        for half in (width >> i for i in range(1, shared + 1)):
             if upsample in ("nearest", "bilinear"):
                 ups.append(nn.Upsample(scale_factor=2, mode=upsample))
             ups += [*padded_conv(2 * half, half, 3, 1, bias=False), *iln(half)]
@@ -104,15 +104,16 @@ class PlainGenerator(nn.Module):
 class PlainDiscriminator(nn.Module):
     """image -> local, global and cam logits, and the latent."""
 
-    def __init__(self, ch: int, depth: int) -> None:
+    def __init__(self, ch: int, depth: int, shared: int) -> None:
         super().__init__()
         widths = [ch << i for i in range(depth - 1)]
-        self.encoder = nn.Sequential(*down(3, widths[0], 2), *down(widths[0], widths[1], 2))
-        self.fc = spectral_norm(nn.Linear(2 * widths[1], 1, bias=False))
-        self.conv1x1 = nn.Conv2d(2 * widths[1], widths[1], 1)
+        latent = widths[shared - 1]
+        self.encoder = nn.Sequential(*self._downs([3, *widths[:shared]]))
+        self.fc = spectral_norm(nn.Linear(2 * latent, 1, bias=False))
+        self.conv1x1 = nn.Conv2d(2 * latent, latent, 1)
         self.lamda = nn.Parameter(torch.zeros(1))
         at_local, at_global = depth - 5, depth - 3
-        self.local_trunk = nn.Sequential(*self._downs(widths[1 : at_local + 1]))
+        self.local_trunk = nn.Sequential(*self._downs(widths[shared - 1 : at_local + 1]))
         self.local_head = self._head(widths[at_local])
         self.global_trunk = nn.Sequential(*self._downs(widths[at_local : at_global + 1]))
         self.global_head = self._head(widths[at_global])
@@ -138,6 +139,14 @@ class PlainDiscriminator(nn.Module):
         return self.local_head(trunk), self.global_head(self.global_trunk(trunk)), cam, latent
 
 
+def plain_generator(network: Mapping[str, Any]) -> PlainGenerator:
+    return PlainGenerator(*(network[name] for name in ("base_channels", "blocks", "shared_layers", "upsample")))
+
+
+def plain_discriminator(network: Mapping[str, Any]) -> PlainDiscriminator:
+    return PlainDiscriminator(*(network[name] for name in ("base_channels", "depth", "shared_layers")))
+
+
 def towards(verdict: tuple[Tensor, ...], value: float) -> Tensor:
     return sum((F.mse_loss(logits, torch.full_like(logits, value)) for logits in verdict), torch.zeros(()))
 
@@ -146,9 +155,8 @@ class ReferenceStep:
     """Both phases of the published step, with its two Adam optimizers."""
 
     def __init__(self, network: Mapping[str, Any], device: str = "cpu") -> None:
-        ch, blocks, depth = (network[name] for name in ("base_channels", "blocks", "depth"))
-        self.gen_a, self.gen_b = (PlainGenerator(ch, blocks, network["upsample"]).to(device) for _ in "ab")
-        self.dis_a, self.dis_b = (PlainDiscriminator(ch, depth).to(device) for _ in "ab")
+        self.gen_a, self.gen_b = (plain_generator(network).to(device) for _ in "ab")
+        self.dis_a, self.dis_b = (plain_discriminator(network).to(device) for _ in "ab")
         generators = itertools.chain(self.gen_a.parameters(), self.gen_b.parameters())
         discriminators = itertools.chain(self.dis_a.parameters(), self.dis_b.parameters())
         self.g_optim = torch.optim.Adam(generators, lr=1e-4, betas=(0.5, 0.999), weight_decay=1e-4)
@@ -190,9 +198,8 @@ class ReferenceTranslation:
     """Translation as published: the whole discriminator runs, for the sake of the latent."""
 
     def __init__(self, network: Mapping[str, Any], device: str = "cpu") -> None:
-        ch, blocks, depth = (network[name] for name in ("base_channels", "blocks", "depth"))
-        self.gen_b = PlainGenerator(ch, blocks, network["upsample"]).to(device).eval()
-        self.dis_a = PlainDiscriminator(ch, depth).to(device).eval()
+        self.gen_b = plain_generator(network).to(device).eval()
+        self.dis_a = plain_discriminator(network).to(device).eval()
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> Tensor:

@@ -170,7 +170,7 @@ class NiceGAN(MethodConfig):
         network = self.network
         return (
             f"{network.base_channels} base channels, {network.blocks} blocks, depth {network.depth}, "
-            f"{network.summary} summary"
+            f"{network.shared_layers} shared, {network.summary} summary"
         )
 
     def build(self, size: Size) -> Method:
