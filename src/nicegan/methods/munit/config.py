@@ -105,7 +105,7 @@ class MUNIT(MethodConfig):
     @classmethod
     def recipes(cls) -> dict[str, Recipe]:
         narrow: dict[str, Any] = {"base_channels": 16, "blocks": 2, "mlp_features": 64, "discriminator_channels": 16}
-        network = MUNITNetwork(**narrow, discriminator_scales=2, initialization="equal")
+        network = MUNITNetwork(**narrow, discriminator_scales=2)
         tiny = cls(network=network, optimizer=MUNITOptimizer(learning_rate=4e-4))
         return {
             "munit": Recipe(cls(), {"steps": 1_000_000}),

@@ -96,8 +96,7 @@ class UNIT(MethodConfig):
 
     @classmethod
     def recipes(cls) -> dict[str, Recipe]:
-        narrow: dict[str, Any] = {"base_channels": 16, "blocks": 2, "discriminator_channels": 16}
-        network = UNITNetwork(**narrow, discriminator_scales=2, initialization="equal")
+        network = UNITNetwork(base_channels=16, blocks=2, discriminator_channels=16, discriminator_scales=2)
         tiny = cls(network=network, optimizer=UNITOptimizer(learning_rate=4e-4))
         return {
             "unit": Recipe(cls(), {"steps": 1_000_000}),
