@@ -8,7 +8,9 @@ from torch import Tensor
 
 from nicegan.config import MethodConfig
 from nicegan.methods.base import Fakes
+from nicegan.methods.munit import phases as munit
 from nicegan.methods.munit.config import MUNIT
+from nicegan.methods.unit import phases as unit
 from nicegan.methods.unit.config import UNIT
 from nicegan.shapes import Batch
 
@@ -16,6 +18,7 @@ from nicegan.shapes import Batch
 @pytest.mark.parametrize("config", [UNIT.tiny(), MUNIT.tiny()], ids=lambda config: config.name)
 def test_the_fakes_left_are_those_of_the_same_noise(config: MethodConfig) -> None:
     generator, discriminator = config.build((64, 64)).double().phases
+    assert isinstance(discriminator, unit.DiscriminatorPhase | munit.DiscriminatorPhase)
     images = Batch(*(torch.rand(2, 3, 64, 64, dtype=torch.float64) * 2 - 1 for _ in "ab"))
     noise = tuple(one.double() for one in generator.noise(images, torch.Generator().manual_seed(0)))
     first_draws = noise[:: len(noise) // 2]
