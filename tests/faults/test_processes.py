@@ -71,7 +71,7 @@ def described(dataset: Path, tmp_path: Path) -> Path:
 
 def describe(folder: Path, dataset: Path, **changes: object) -> Path:
     """Make a run folder that only says what to train."""
-    network = {"base_channels": 4, "blocks": 1, "depth": 6}
+    network = {"base_channels": 4, "blocks": 1, "depth": 6, "shared_layers": 2}
     config = recipe(
         "nicegan-tiny", data=dataset, image_size=48, device="cpu", log_every=1, network=network,
         optimizer={"learning_rate": 1e-12}, **changes,
