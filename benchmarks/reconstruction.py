@@ -19,7 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from nicegan.config import Size
 from nicegan.data.augment import to_network, to_pixels
@@ -27,10 +27,15 @@ from nicegan.data.cache import scaled
 from nicegan.data.folders import find_images, read_image
 from nicegan.evaluation.evaluate import evaluate
 from nicegan.inference.translator import load
-from nicegan.recipes import recipe
+from nicegan.losses.consistency import l1
+from nicegan.methods.base import Domain
 from nicegan.shapes import DOMAIN_NAMES
+from nicegan.training.schedule import learning_rate
+from nicegan.training.state import build_optimizer
+from nicegan.training.step import set_learning_rate
+from quality import parse_side
 
-TOLD_AT, BATCH_SIZE, MOST_IMAGES = (200, 400, 800), 2, 400
+MEASURED_AT, BATCH_SIZE, MOST_IMAGES = (200, 400, 800), 2, 400
 
 
 def read(folder: Path, size: Size) -> Tensor:
@@ -62,38 +67,32 @@ def score(data: Path, features: Path, run: Path) -> str:
     return f"{run}: KD x 100 of reconstructions: {', '.join(found)}"
 
 
-def learn(data: Path, name: str, settings: dict[str, str]) -> None:
-    """Train and tell."""
+def learn(data: Path, side: str) -> None:
+    """Train a generator to rebuild images, and print how well it does; `side` is "RECIPE [SETTING=VALUE ...]"."""
     torch.manual_seed(0)
-    config = recipe(name, data=data, **settings)
-    domain = config.method.build(config.size).domains[0]
+    config = parse_side(f"side={side}", {"data": data}).config
+    domain, settings = config.method.build(config.size).domains[0], config.method.optimizer
     train, test = (to_network(read(data / kind, config.size)) for kind in ("trainA", "testA"))
-    rate, random = config.method.optimizer.learning_rate, np.random.default_rng(0)
-    optimizer = torch.optim.Adam(domain.generator.parameters(), lr=rate, betas=(0.5, 0.999), weight_decay=1e-4)
-    last = max(TOLD_AT)
-    for step in range(1, last + 1):
-        for group in optimizer.param_groups:
-            group["lr"] = rate * min(1.0, 2 * (last - step + 1) / last)
+    optimizer = build_optimizer(domain.generator.parameters(), settings, torch.device("cpu"))
+    random, num_steps = np.random.default_rng(0), max(MEASURED_AT)
+    for step in range(num_steps):
+        set_learning_rate(optimizer, learning_rate(step, num_steps, settings))
         image = train[random.integers(0, len(train), BATCH_SIZE)]
-        F.l1_loss(domain.generator(latent(domain.encoder, image)), image).backward()
+        with torch.no_grad():  # the encoder is frozen here
+            latent = domain.encoder(image)
+        l1(domain.generator(latent), image).backward()
         optimizer.step()
         optimizer.zero_grad()
-        if step in TOLD_AT:
-            print(f"step {step}: {told(domain.generator, latent(domain.encoder, test), test)}", flush=True)
+        if step + 1 in MEASURED_AT:
+            print(f"step {step + 1}: {measured(domain, test)}", flush=True)
 
 
 @torch.no_grad()
-def latent(encoder: nn.Module, image: Tensor) -> Tensor:
-    """Return latents without a graph."""
-    return encoder(image)
-
-
-@torch.no_grad()
-def told(generator: nn.Module, latents: Tensor, image: Tensor) -> str:
-    """Return what is measured on images."""
-    rebuilt = torch.cat([generator(part) for part in latents.split(8)])
+def measured(domain: Domain, image: Tensor) -> str:
+    """Return the error of reconstructed images, and the correlation of their detail."""
+    rebuilt = torch.cat([domain.generator(domain.encoder(part)) for part in image.split(8)])
     correlation = torch.corrcoef(torch.stack([detail(rebuilt).flatten(), detail(image).flatten()]))[0, 1]
-    return f"mean error {F.l1_loss(rebuilt, image):.3f}, correlation of detail {correlation:.2f}"
+    return f"mean error {l1(rebuilt, image):.3f}, correlation of detail {correlation:.2f}"
 
 
 def detail(image: Tensor) -> Tensor:
@@ -103,16 +102,14 @@ def detail(image: Tensor) -> Tensor:
 
 def main() -> None:
     torch.set_num_threads(1)
-    kind, data, *rest = sys.argv[1:]
-    if kind == "score":
-        features, *runs = rest
-        for run in runs:
-            print(score(Path(data), Path(features), Path(run)), flush=True)
-    elif kind == "learn":
-        name, *changes = rest
-        learn(Path(data), name, dict(change.split("=", 1) for change in changes))
-    else:
-        raise SystemExit(__doc__)
+    match sys.argv[1:]:
+        case ["score", data, features, *runs] if runs:
+            for run in runs:
+                print(score(Path(data), Path(features), Path(run)), flush=True)
+        case ["learn", data, name, *settings]:
+            learn(Path(data), " ".join([name, *settings]))
+        case _:
+            raise SystemExit(__doc__)
 
 
 if __name__ == "__main__":
