@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nicegan.methods.base import Fakes
+from nicegan.nn.winograd import by_definition
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
 
@@ -78,7 +79,8 @@ def largest_convolution(config: RunConfig) -> Convolution:
 
 
 def flops(work: Callable[[], object]) -> int:
-    """Floating-point operations of all convolutions and matrix products; a multiplication and an addition are two."""
-    with FlopCounterMode(display=False) as counter:
+    """Floating-point operations of all convolutions and matrix products, by their definitions; a multiplication and an
+    addition are two."""
+    with by_definition(), FlopCounterMode(display=False) as counter:
         work()
     return counter.get_total_flops()

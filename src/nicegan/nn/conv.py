@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nicegan.nn import kernels, row_conv
+from nicegan.nn import kernels, row_conv, winograd
 
 Layer = TypeVar("Layer", nn.Conv2d, nn.ConvTranspose2d, "ReflectConv2d")
 ALIGNMENT = 4  # channels that a GPU's float32 convolutions take together
@@ -130,7 +130,7 @@ class _Convolve(torch.autograd.Function):
         ctx.save_for_backward(weight, *(recompute.inputs if ctx.needs_input_grad[1] else ()))
         ctx.recompute, ctx.shape, ctx.dtypes = recompute._replace(inputs=()), x.shape, (x.dtype, dtype)
         ctx.stride, ctx.padding = stride, padding
-        return convolve_padded(reflect_pad(x.to(dtype), padding), weight, _as(bias, dtype), stride)
+        return _learning(reflect_pad(x.to(dtype), padding), weight, _as(bias, dtype), stride)
 
     @staticmethod
     @once_differentiable
@@ -151,6 +151,13 @@ class _Convolve(torch.autograd.Function):
         return _as(grad_x, stored), grad_weight, _as(grad_bias, ctx.weight_as["dtype"]), None, None, None, None
 
 
+def _learning(padded: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...]) -> Tensor:
+    """Return the convolution, by tiles where that is better in training."""
+    if winograd.is_better(padded, weight, stride):
+        return winograd.convolve(padded, weight, bias)
+    return convolve_padded(padded, weight, bias, stride)
+
+
 def convolve_padded(padded: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...]) -> Tensor:
     """Return the convolution of an input that is padded already."""
     if row_conv.is_better(weight, stride):
@@ -165,12 +172,14 @@ def _convolution_gradients(
     grad: Tensor, padded: Tensor, weight: Tensor, stride: tuple[int, ...], wanted: list[bool]
 ) -> list[Tensor | None]:
     """Gradients of input, weight and bias of a convolution without padding."""
-    by_rows = row_conv.is_better(weight, stride)
-    if wanted[2] and (by_rows or kernels.usable(grad)):
+    by_rows, by_tiles = row_conv.is_better(weight, stride), winograd.is_better(padded, weight, stride)
+    if wanted[2] and (by_rows or by_tiles or kernels.usable(grad)):
         grad_x, grad_weight, _ = _convolution_gradients(grad, padded, weight, stride, [*wanted[:2], False])
         return [grad_x, grad_weight, channel_sums(grad)]
     if by_rows:
         return [*row_conv.gradients(grad, padded, weight, wanted), None]
+    if by_tiles:
+        return [*winograd.gradients(grad, padded, weight, wanted), None]
     num_channels = weight.shape[0]
     lacking = -num_channels % ALIGNMENT if grad.is_cuda and grad.dtype == torch.float32 else 0
     if lacking:  # few channels that are no multiple of four take a GPU 80 times as long (docs/LOG.md)
@@ -238,9 +247,10 @@ def convolve(  # noqa: PLR0913
         padding: pixels on each side.
         low: the weight in the precision of autocast, where it is at hand; else it is made here.
     """
-    if not torch.is_grad_enabled() or _second_order.get():
-        return convolve_padded(reflect_pad(x, padding), weight if low is None else low, bias, stride)
-    return _Convolve.apply(x, weight, bias, stride, padding, recompute_of(x), low)  # pyright: ignore[reportReturnType]
+    if torch.is_grad_enabled() and not _second_order.get():
+        return _Convolve.apply(x, weight, bias, stride, padding, recompute_of(x), low)  # pyright: ignore[reportReturnType]
+    compute = convolve_padded if _second_order.get() else _learning
+    return compute(reflect_pad(x, padding), weight if low is None else low, bias, stride)
 
 
 def channels_last(layer: Layer) -> Layer:

@@ -17,6 +17,7 @@ from nicegan.distributed import ALONE, ProcessGroup
 from nicegan.methods.base import Fakes, Noise, Phase, total
 from nicegan.metric_names import term_name
 from nicegan.nn.conv import cast_once
+from nicegan.nn.winograd import weights_unchanged
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch, Terms
 from nicegan.training.ema import EmaUpdate, ema_weight
@@ -101,6 +102,20 @@ class Stepper:
 
     def _update(self, phase: Phase, wrapped: nn.Module, optimizer: Optimizer, parts: Parts) -> Update:
         """Update one phase by the gradients of all parts; return its terms."""
+        with weights_unchanged():
+            terms, made = self._gradients(wrapped, parts)
+        numbers = self.finite.look(self.state.step + 1, phase, terms)
+        if (limit := self.config.method.optimizer_of(phase.name).max_gradient_norm) is not None:
+            clip_grad_norm_(phase.learned, limit)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)  # their memory serves the next phase
+        phase.after_update()
+        for mean in phase.running_means():
+            mean.copy_(self.processes.all_reduce_sum(mean) / self.processes.size)
+        return Update(terms, numbers, made)
+
+    def _gradients(self, wrapped: nn.Module, parts: Parts) -> tuple[Terms, list[Fakes]]:
+        """Add up the gradients of all parts; return the mean of their terms, and the fakes that each one leaves."""
         terms: Terms = {}
         made: list[Fakes] = []
         for index, (batch, noise, fakes) in enumerate(parts, start=1):
@@ -112,15 +127,7 @@ class Stepper:
             for name, term in of_part.items():
                 share = term.detach() / len(parts)
                 terms[name] = terms[name] + share if name in terms else share
-        numbers = self.finite.look(self.state.step + 1, phase, terms)
-        if (limit := self.config.method.optimizer_of(phase.name).max_gradient_norm) is not None:
-            clip_grad_norm_(phase.learned, limit)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)  # their memory serves the next phase
-        phase.after_update()
-        for mean in phase.running_means():
-            mean.copy_(self.processes.all_reduce_sum(mean) / self.processes.size)
-        return Update(terms, numbers, made)
+        return terms, made
 
     def _casts(self) -> AbstractContextManager[None]:
         """Within, each convolution's weight is cast once in half precision."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nicegan.methods.base import Style
@@ -33,13 +34,24 @@ class Up(nn.Module):
 
 
 class Mix(nn.Sequential):
-    """[x, style] -> x: two 1x1 convolutions with ReLU."""
+    """[x, style] -> x: two 1x1 convolutions with ReLU. A style is the same at every pixel, so is what the first one
+    makes of it: a bias."""
 
     def __init__(self, num_channels: int) -> None:
         super().__init__(
             conv(2 * num_channels, 2 * num_channels, 1, padding=0), nn.ReLU(inplace=True),
             conv(2 * num_channels, num_channels, 1, padding=0), nn.ReLU(inplace=True),
         )  # fmt: skip
+
+    def forward(self, x: Features, style: Style) -> Features:  # pyright: ignore[reportIncompatibleMethodOverride]
+        first, *rest = self
+        assert isinstance(first, nn.Conv2d)
+        of_x, of_style = first.weight.chunk(2, dim=1)
+        bias = F.linear(style, of_style.flatten(1), first.bias)
+        x = F.conv2d(x, of_x).add_(bias[:, :, None, None])
+        for layer in rest:
+            x = layer(x)
+        return x
 
 
 class MixingBlock(nn.Module):
@@ -54,8 +66,8 @@ class MixingBlock(nn.Module):
         self.norm = InstanceNorm()
 
     def forward(self, x: Features, style: Style) -> Features:
-        inner = self.mix1(beside(self.norm(self.conv1(x)), style))
-        return x + self.mix2(beside(self.norm(self.conv2(inner)), style))
+        inner = self.mix1(self.norm(self.conv1(x)), style)
+        return x + self.mix2(self.norm(self.conv2(inner)), style)
 
 
 class MixingGenerator(nn.Module):

@@ -1,0 +1,117 @@
+"""3x3 convolutions by tiles: the numbers of the definition, where training uses them."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from nicegan.nn import conv, winograd
+from nicegan.nn.conv import ReflectConv2d, twice_differentiable
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the ways that are taken, in order, and of kernels that are transformed."""
+    made: list[str] = []
+    for name in ("convolve", "gradients", "_transformed"):
+        function: Callable[..., object] = getattr(winograd, name)
+
+        def counted(*arguments: object, name: str = name, function: Callable[..., object] = function) -> object:
+            made.append(name)
+            return function(*arguments)
+
+        monkeypatch.setattr(winograd, name, counted)
+    return made
+
+
+@pytest.mark.parametrize("size", [(8, 12), (13, 18), (4, 3)], ids=str)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_values_and_gradients_are_those_of_the_definition(size: tuple[int, int], layout: torch.memory_format) -> None:
+    padded = torch.randn(2, 5, size[0] + 2, size[1] + 2, dtype=torch.float64).contiguous(memory_format=layout)
+    padded.requires_grad_()
+    weight = torch.randn(7, 5, 3, 3, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(7, dtype=torch.float64)
+    expected = F.conv2d(padded, weight, bias)
+    found = winograd.convolve(padded.detach(), weight.detach(), bias)
+    torch.testing.assert_close(found, expected.detach())
+    grad = torch.randn_like(expected)
+    wanted = torch.autograd.grad(expected, (padded, weight), grad)
+    gradients = winograd.gradients(grad, padded.detach(), weight.detach(), [True, True])
+    torch.testing.assert_close(gradients, wanted)
+    assert winograd.gradients(grad, padded.detach(), weight.detach(), [True, False])[1] is None
+    assert winograd.gradients(grad, padded.detach(), weight.detach(), [False, True])[0] is None
+
+
+def test_single_precision_differs_by_a_hundred_thousandth_of_the_size() -> None:
+    padded, weight = torch.randn(1, 128, 18, 18), torch.randn(128, 128, 3, 3)
+    exact = F.conv2d(padded.double(), weight.double())
+    error = (winograd.convolve(padded, weight) - exact).abs()
+    assert error.mean() < 1e-5 * exact.std()
+    assert error.max() < 1e-4 * exact.std()
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_layer_that_learns_computes_by_tiles_and_its_gradients_are_those_of_the_definition(
+    calls: list[str], *, bias: bool
+) -> None:
+    layer = ReflectConv2d(128, 130, 3, bias=bias).double()
+    x = torch.randn(1, 128, 14, 15, dtype=torch.float64, requires_grad=True)
+    learned = [x, *layer.parameters()]
+    found = layer(x)
+    grad = torch.randn_like(found)
+    gradients = torch.autograd.grad(found, learned, grad)
+    assert [call for call in calls if call != "_transformed"] == ["convolve", "gradients"]
+    expected = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), layer.weight, layer.bias)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(gradients, torch.autograd.grad(expected, learned, grad))
+
+
+def test_fakes_without_a_graph_are_made_by_tiles_too(calls: list[str]) -> None:
+    with torch.no_grad():
+        ReflectConv2d(128, 128, 3, bias=False)(torch.randn(1, 128, 14, 15))
+    assert "convolve" in calls
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"out_channels": 127},
+        {"in_channels": 127},
+        {"stride": 2},
+        {"kernel_size": 5},
+    ],
+    ids=str,
+)
+def test_other_layers_compute_by_the_definition(calls: list[str], settings: dict[str, int]) -> None:
+    layer = ReflectConv2d(**{"in_channels": 128, "out_channels": 128, "kernel_size": 3, "bias": False, **settings})
+    layer(torch.randn(1, layer.in_channels, 14, 15)).sum().backward()
+    assert not calls
+
+
+def test_small_maps_half_precision_translators_and_second_gradients_compute_by_the_definition(calls: list[str]) -> None:
+    layer, x = ReflectConv2d(128, 128, 3, bias=False), torch.randn(1, 128, 14, 15)
+    layer(torch.randn(1, 128, 8, 8)).sum().backward()
+    with torch.autocast("cpu", torch.bfloat16):
+        layer(x).sum().backward()
+        with torch.no_grad():
+            layer(x)
+    with twice_differentiable():
+        layer(x).sum().backward()
+    with winograd.by_definition():
+        layer(x).sum().backward()
+    layer.requires_grad_(False)  # noqa: FBT003
+    layer(x)
+    assert not calls
+
+
+def test_a_kernel_is_transformed_once_while_no_weight_changes_and_anew_after(calls: list[str]) -> None:
+    layer, x = ReflectConv2d(128, 128, 3, bias=False).double(), torch.randn(1, 128, 14, 15, dtype=torch.float64)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.1, fused=True)  # which tells no version counter
+    for steps in (1, 2):
+        with winograd.weights_unchanged():
+            (layer(x) + layer(-x)).sum().backward()
+        assert calls.count("_transformed") == steps
+        optimizer.step()
+    with winograd.weights_unchanged():
+        torch.testing.assert_close(layer(x), F.conv2d(conv.reflect_pad(x, 1), layer.weight))
