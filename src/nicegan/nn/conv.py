@@ -152,7 +152,7 @@ class _Convolve(torch.autograd.Function):
 
 
 def _learning(padded: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...]) -> Tensor:
-    """Return the convolution, by tiles where that is better in training."""
+    """Return the convolution, by Winograd where that is better in training."""
     if winograd.is_better(padded, weight, stride):
         return winograd.convolve(padded, weight, bias)
     return convolve_padded(padded, weight, bias, stride)
@@ -172,13 +172,13 @@ def _convolution_gradients(
     grad: Tensor, padded: Tensor, weight: Tensor, stride: tuple[int, ...], wanted: list[bool]
 ) -> list[Tensor | None]:
     """Gradients of input, weight and bias of a convolution without padding."""
-    by_rows, by_tiles = row_conv.is_better(weight, stride), winograd.is_better(padded, weight, stride)
-    if wanted[2] and (by_rows or by_tiles or kernels.usable(grad)):
+    by_rows, by_winograd = row_conv.is_better(weight, stride), winograd.is_better(padded, weight, stride)
+    if wanted[2] and (by_rows or by_winograd or kernels.usable(grad)):
         grad_x, grad_weight, _ = _convolution_gradients(grad, padded, weight, stride, [*wanted[:2], False])
         return [grad_x, grad_weight, channel_sums(grad)]
     if by_rows:
         return [*row_conv.gradients(grad, padded, weight, wanted), None]
-    if by_tiles:
+    if by_winograd:
         return [*winograd.gradients(grad, padded, weight, wanted), None]
     num_channels = weight.shape[0]
     lacking = -num_channels % ALIGNMENT if grad.is_cuda and grad.dtype == torch.float32 else 0

@@ -1,4 +1,4 @@
-"""Training that convolves by tiles makes the steps that the definition makes."""
+"""Training that convolves by Winograd makes the steps that the definition makes."""
 
 from collections.abc import Iterator
 
@@ -24,7 +24,7 @@ def double_precision() -> Iterator[None]:
 
 
 @pytest.fixture
-def every_layer_by_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+def every_layer_by_winograd(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 1)
     monkeypatch.setattr(winograd, "FEWEST_PIXELS", 1)
 
@@ -37,8 +37,8 @@ def last_terms(config: RunConfig, images: Batch) -> Terms:
     return [stepper(batch) for _ in range(2 * state.method.steps_of_a_cycle())][-1]
 
 
-@pytest.mark.usefixtures("double_precision", "every_layer_by_tiles")
-def test_steps_by_tiles_are_those_by_the_definition(run_config: RunConfig, images: Batch) -> None:
+@pytest.mark.usefixtures("double_precision", "every_layer_by_winograd")
+def test_steps_by_winograd_are_those_by_the_definition(run_config: RunConfig, images: Batch) -> None:
     found = last_terms(run_config, images)
     with winograd.by_definition():
         expected = last_terms(run_config, images)
