@@ -20,6 +20,7 @@ from torch import Tensor
 FEWEST_CHANNELS = 128  # with fewer the transforms take what the products save (benchmarks/winograd.py)
 FEWEST_PIXELS = 256  # of the padded input
 TILE, REACH = 4, 2
+SIDE = TILE + REACH
 # For the points 0, 1, -1, 2, -2 and infinity; F(4x4, 3x3) of the paper.
 INPUT = (
     (4, 0, -5, 0, 1, 0),
@@ -90,15 +91,17 @@ def convolve(
     bias: Float[Tensor, " c_out"] | None = None,
 ) -> Float[Tensor, "n c_out h w"]:
     """Return the convolution without padding and of stride 1."""
-    products = torch.bmm(_tiles_of_input(padded), _kernel(weight).mT)
+    products = torch.bmm(_tiles_of_input(padded), _kernel(weight).mT)  # (36, t, c_out)
     height, width = padded.shape[2] - REACH, padded.shape[3] - REACH
-    tiles = _matrix("output", padded.dtype) @ products.flatten(1)  # (16, tiles c_out)
     rows, columns = _grid(height, width)
-    out = tiles.view(TILE, TILE, len(padded), rows, columns, len(weight)).permute(2, 3, 0, 4, 1, 5)
-    out = out.reshape(len(padded), TILE * rows, TILE * columns, -1)
+    out = padded.new_empty(len(padded), rows, TILE, columns, TILE, len(weight))
+    matrix = _matrix("output", padded.dtype)
+    for image, row, tiles in _strips(len(padded), rows, columns):
+        pixels = (matrix @ products[:, tiles].flatten(1)).view(TILE, TILE, columns, -1)
+        out[image, row] = pixels.transpose(1, 2)
     if bias is not None:
         out += bias
-    return _cropped(out, height, width)
+    return _cropped(out.flatten(3, 4).flatten(1, 2), height, width)
 
 
 def gradients(
@@ -121,45 +124,61 @@ def _input_gradient(of_products: Float[Tensor, "36 t c_out"], padded: Tensor, we
     of_input = torch.bmm(of_products, _kernel(weight))  # (36, t, c)
     height, width = padded.shape[2:]
     rows, columns = _grid(height - REACH, width - REACH)
-    patches = (_matrix("input", padded.dtype).T @ of_input.flatten(1)).view(6, 6, len(padded), rows, columns, -1)
-    total = padded.new_zeros(len(padded), TILE * (rows + 1), TILE * (columns + 1), padded.shape[1])
-    tiles = total.view(len(padded), rows + 1, TILE, columns + 1, TILE, -1).permute(2, 4, 0, 1, 3, 5)
-    for down, of_rows in ((0, slice(0, TILE)), (1, slice(TILE, None))):  # neighbours share two rows, and two columns
-        for right, of_columns in ((0, slice(0, TILE)), (1, slice(TILE, None))):
-            part = patches[of_rows, of_columns]
-            target = tiles[: part.shape[0], : part.shape[1], :, down : down + rows, right : right + columns]
-            target.add_(part)
-    return _cropped(total, height, width)
+    total = padded.new_zeros(len(padded), TILE * (rows + 1), columns + 1, TILE, padded.shape[1])
+    matrix = _matrix("input", padded.dtype).T
+    for image, row, tiles in _strips(len(padded), rows, columns):
+        patches = (matrix @ of_input[:, tiles].flatten(1)).view(SIDE, SIDE, columns, -1).transpose(1, 2)
+        strip = total[image, TILE * row : TILE * row + SIDE]  # neighbours share two rows, and two columns
+        strip[:, :-1] += patches[:, :, :TILE]
+        strip[:, 1:, :REACH] += patches[:, :, TILE:]
+    return _cropped(total.flatten(2, 3), height, width)
 
 
 def _tiles_of_input(padded: Tensor) -> Float[Tensor, "36 t c"]:
     """Return the 6x6 pixels that each of t tiles needs, transformed."""
     height, width = padded.shape[2] - REACH, padded.shape[3] - REACH
-    padded = _filled(padded.permute(0, 2, 3, 1), height, width)
-    patches = padded.unfold(1, TILE + REACH, TILE).unfold(2, TILE + REACH, TILE)  # (n, rows, columns, c, 6, 6)
-    by_pixel = patches.permute(4, 5, 0, 1, 2, 3).reshape((TILE + REACH) ** 2, -1)
-    return (_matrix("input", padded.dtype) @ by_pixel).view(len(by_pixel), -1, padded.shape[3])
+    pixels = _filled(padded.permute(0, 2, 3, 1), height, width)
+    patches = pixels.unfold(1, SIDE, TILE).unfold(2, SIDE, TILE)  # (n, rows, columns, c, 6, 6)
+    return _transformed(patches.permute(0, 1, 4, 5, 2, 3), _matrix("input", padded.dtype))
 
 
 def _gradient_of_products(grad: Tensor) -> Float[Tensor, "36 t c_out"]:
     """Return the gradient of each tile's products from that of the output."""
     rows, columns = _grid(*grad.shape[2:])
-    grad = _filled(grad.permute(0, 2, 3, 1), *grad.shape[2:])
-    by_pixel = grad.reshape(len(grad), rows, TILE, columns, TILE, -1).permute(2, 4, 0, 1, 3, 5).reshape(TILE**2, -1)
-    return (_matrix("output", grad.dtype).T @ by_pixel).view((TILE + REACH) ** 2, -1, grad.shape[3])
+    pixels = _filled(grad.permute(0, 2, 3, 1), *grad.shape[2:])
+    tiles = pixels.unflatten(2, (columns, TILE)).unflatten(1, (rows, TILE)).permute(0, 1, 2, 4, 3, 5)
+    return _transformed(tiles, _matrix("output", grad.dtype).T)
+
+
+def _transformed(
+    patches: Float[Tensor, "n rows side side columns c"], matrix: Float[Tensor, "36 side_side"]
+) -> Float[Tensor, "36 t c"]:
+    """Return the products of the matrix with the pixels of each tile."""
+    n, rows, _, _, columns, channels = patches.shape
+    out = patches.new_empty(len(matrix), n * rows * columns, channels)
+    for image, row, tiles in _strips(n, rows, columns):
+        of_strip = patches[image, row].reshape(matrix.shape[1], -1)
+        torch.mm(matrix, of_strip, out=out[:, tiles].flatten(1))
+    return out
+
+
+def _strips(images: int, rows: int, columns: int) -> Iterator[tuple[int, int, slice]]:
+    """Return each row of tiles of each image, and where its tiles are: few enough to be in the cache, transformed."""
+    for number in range(images * rows):
+        yield *divmod(number, rows), slice(number * columns, (number + 1) * columns)
 
 
 def _kernel(weight: Tensor) -> Float[Tensor, "36 c_out c"]:
     """Return the weight transformed, and keep it where no weight may change."""
     kept = _kept.get()
     if kept is None:
-        return _transformed(weight)
+        return _transformed_kernel(weight)
     if id(weight) not in kept:
-        kept[id(weight)] = weight, _transformed(weight)
+        kept[id(weight)] = weight, _transformed_kernel(weight)
     return kept[id(weight)][1]
 
 
-def _transformed(weight: Tensor) -> Float[Tensor, "36 c_out c"]:
+def _transformed_kernel(weight: Tensor) -> Float[Tensor, "36 c_out c"]:
     taps = weight.detach().permute(0, 2, 3, 1).flatten(1, 2)  # (c_out, 9, c)
     return torch.matmul(_matrix("kernel", weight.dtype), taps).transpose(0, 1)
 

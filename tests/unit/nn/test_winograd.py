@@ -14,7 +14,7 @@ from nicegan.nn.conv import ReflectConv2d, twice_differentiable
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the ways that are taken, in order, and of kernels that are transformed."""
     made: list[str] = []
-    for name in ("convolve", "gradients", "_transformed"):
+    for name in ("convolve", "gradients", "_transformed_kernel"):
         function: Callable[..., object] = getattr(winograd, name)
 
         def counted(*arguments: object, name: str = name, function: Callable[..., object] = function) -> object:
@@ -60,7 +60,7 @@ def test_a_layer_that_learns_computes_by_winograd_and_its_gradients_are_those_of
     found = layer(x)
     grad = torch.randn_like(found)
     gradients = torch.autograd.grad(found, learned, grad)
-    assert [call for call in calls if call != "_transformed"] == ["convolve", "gradients"]
+    assert [call for call in calls if call != "_transformed_kernel"] == ["convolve", "gradients"]
     expected = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), layer.weight, layer.bias)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(gradients, torch.autograd.grad(expected, learned, grad))
@@ -110,7 +110,7 @@ def test_a_kernel_is_transformed_once_while_no_weight_changes_and_anew_after(cal
     for steps in (1, 2):
         with winograd.weights_unchanged():
             (layer(x) + layer(-x)).sum().backward()
-        assert calls.count("_transformed") == steps
+        assert calls.count("_transformed_kernel") == steps
         optimizer.step()
     with winograd.weights_unchanged():
         torch.testing.assert_close(layer(x), F.conv2d(conv.reflect_pad(x, 1), layer.weight))
