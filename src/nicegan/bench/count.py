@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -30,20 +31,21 @@ def kept_bytes(step: Callable[[], object], modules: Iterable[nn.Module]) -> Kept
     matrices = [weight.flatten(1) for weight in weights if weight.ndim > 1]
     shapes = {weight.shape for weight in weights if weight.ndim > 1}
     shapes |= {form.shape for matrix in matrices for form in (matrix, matrix.t())}
-    seen: dict[int, tuple[int, bool]] = {}
-    alive = []  # a freed storage's address could be used again
+    kept = {is_copy: 0 for is_copy in (False, True)}
+    alive: set[int] = set()
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in addresses:
-            seen[storage.data_ptr()] = storage.nbytes(), tensor.shape in shapes
-            alive.append(storage)
+        key = storage._cdata
+        if storage.data_ptr() not in addresses and key not in alive:
+            alive.add(key)
+            weakref.finalize(storage, alive.discard, key)  # another storage may have its address then
+            kept[tensor.shape in shapes] += storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         step()
-    copies = sum(size for size, is_copy in seen.values() if is_copy)
-    return Kept(sum(size for size, _ in seen.values()) - copies, copies)
+    return Kept(activations=kept[False], weight_copies=kept[True])
 
 
 class Convolution(NamedTuple):

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 FEWEST_CHANNELS = 128  # with fewer the transforms take what the products save (benchmarks/winograd.py)
 FEWEST_PIXELS = 256  # of the padded input
@@ -67,6 +67,13 @@ def weights_unchanged() -> Iterator[None]:
         _kept.reset(token)
 
 
+def transformed_bytes(network: nn.Module) -> int:
+    """Return the memory that the transformed weights of a network take while they are kept, in float32."""
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d) and set(layer.stride) == {1}]
+    weights = {layer.weight for layer in layers if _is_large(layer.weight)}
+    return sum(weight.nbytes * SIDE**2 // 9 for weight in weights)
+
+
 def is_better(padded: Tensor, weight: Tensor, stride: tuple[int, ...]) -> bool:
     """Return whether to convolve this padded input by Winograd: in training, on a CPU, if there are many channels.
 
@@ -76,13 +83,16 @@ def is_better(padded: Tensor, weight: Tensor, stride: tuple[int, ...]) -> bool:
         weight.requires_grad
         and padded.device.type == "cpu"
         and padded.dtype in (torch.float32, torch.float64)
-        and tuple(weight.shape[2:]) == (3, 3)
+        and _is_large(weight)
         and set(stride) == {1}
-        and min(weight.shape[:2]) >= FEWEST_CHANNELS
         and padded.shape[2] * padded.shape[3] >= FEWEST_PIXELS
         and not torch.is_autocast_enabled("cpu")
         and not _by_definition.get()
     )
+
+
+def _is_large(weight: Tensor) -> bool:
+    return tuple(weight.shape[2:]) == (3, 3) and min(weight.shape[:2]) >= FEWEST_CHANNELS
 
 
 def convolve(

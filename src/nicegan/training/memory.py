@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 from nicegan.device import Machine, free_bytes, process_bytes
 from nicegan.ledger import Ledger
 from nicegan.methods.base import Fakes, Method, Phase, total, unique_state
+from nicegan.nn.winograd import by_definition, transformed_bytes
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
 from nicegan.training.state import ADAM_STATES, total_bytes
@@ -48,7 +49,8 @@ def predict(config: RunConfig, machine: Machine) -> Need:
         lasting = _lasting(method)  # with what the phases have begun to remember
     if machine.device.type == "cpu":
         lasting += process_bytes()
-    return Need(lasting, max(peaks))
+    kernels = transformed_bytes(method) if (machine.device.type, machine.precision) == ("cpu", "float32") else 0
+    return Need(lasting, max(peaks) + kernels)
 
 
 def _lasting(method: Method) -> int:
@@ -64,7 +66,7 @@ def _passing(method: Method, phase: Phase, images: Batch, fakes: Fakes, machine:
     """Gradients, and everything else alive at the worst moment of a phase."""
     noise = tuple(tensor.to(images.a.device) for tensor in phase.noise(images, torch.Generator()))
     remembered = total_bytes(method.process_state().values())
-    with Ledger() as ledger:
+    with by_definition(), Ledger() as ledger:
         with machine.autocast():
             terms = phase(images, noise, fakes)
         total(terms).backward()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from nicegan.nn import conv, winograd
 from nicegan.nn.conv import ReflectConv2d, twice_differentiable
@@ -114,3 +115,13 @@ def test_a_kernel_is_transformed_once_while_no_weight_changes_and_anew_after(cal
         optimizer.step()
     with winograd.weights_unchanged():
         torch.testing.assert_close(layer(x), F.conv2d(conv.reflect_pad(x, 1), layer.weight))
+
+
+def test_the_memory_of_transformed_kernels_is_known_before() -> None:
+    large, wide = ReflectConv2d(128, 130, 3, bias=False), ReflectConv2d(130, 128, 3, stride=2, bias=False)
+    network = nn.Sequential(large, wide, ReflectConv2d(128, 64, 3, bias=False), large)
+    with winograd.weights_unchanged():
+        large(torch.randn(1, 128, 14, 15))
+        kept = winograd._kept.get()
+        assert kept is not None
+        assert winograd.transformed_bytes(network) == sum(kernel.nbytes for _, kernel in kept.values())
