@@ -1,4 +1,4 @@
-"""Training that convolves by Winograd makes the steps that the definition makes."""
+"""Training that convolves by Winograd makes the steps that direct convolutions make."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,7 @@ from nicegan.device import Machine
 from nicegan.nn import winograd
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch, Terms
+from nicegan.training import memory
 from nicegan.training.state import new_state
 from nicegan.training.step import Stepper
 
@@ -17,7 +18,7 @@ CPU = Machine(torch.device("cpu"), "float32")
 
 @pytest.fixture
 def double_precision() -> Iterator[None]:
-    """Of weights and of what is drawn."""
+    """Make float64 the default for weights and noise."""
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
@@ -38,8 +39,28 @@ def last_terms(config: RunConfig, images: Batch) -> Terms:
 
 
 @pytest.mark.usefixtures("double_precision", "every_layer_by_winograd")
-def test_steps_by_winograd_are_those_by_the_definition(run_config: RunConfig, images: Batch) -> None:
+def test_steps_by_winograd_are_those_of_direct_convolutions(run_config: RunConfig, images: Batch) -> None:
     found = last_terms(run_config, images)
-    with winograd.by_definition():
+    with winograd.disabled():
         expected = last_terms(run_config, images)
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.usefixtures("every_layer_by_winograd")
+def test_the_kernels_that_a_step_keeps_are_predicted(
+    run_config: RunConfig, images: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = new_state(run_config, CPU.device)
+    kept: dict[int, int] = {}
+    make = winograd._transformed_kernel
+
+    def counted(weight: torch.Tensor) -> torch.Tensor:
+        kernel = make(weight)
+        kept[id(weight)] = kernel.nbytes
+        return kernel
+
+    monkeypatch.setattr(winograd, "_transformed_kernel", counted)
+    stepper = Stepper(state, run_config, CPU)
+    for _ in range(state.method.steps_of_a_cycle()):
+        stepper(images)
+    assert memory._kernels(state.method) == sum(kept.values())

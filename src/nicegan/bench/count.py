@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.flop_counter import FlopCounterMode
 
 from nicegan.methods.base import Fakes
-from nicegan.nn.winograd import by_definition
+from nicegan.nn import winograd
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
 
@@ -31,21 +31,19 @@ def kept_bytes(step: Callable[[], object], modules: Iterable[nn.Module]) -> Kept
     matrices = [weight.flatten(1) for weight in weights if weight.ndim > 1]
     shapes = {weight.shape for weight in weights if weight.ndim > 1}
     shapes |= {form.shape for matrix in matrices for form in (matrix, matrix.t())}
-    kept = {is_copy: 0 for is_copy in (False, True)}
-    alive: set[int] = set()
+    seen: dict[int, tuple[StorageWeakRef, int, bool]] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        key = storage._cdata
-        if storage.data_ptr() not in addresses and key not in alive:
-            alive.add(key)
-            weakref.finalize(storage, alive.discard, key)  # another storage may have its address then
-            kept[tensor.shape in shapes] += storage.nbytes()
+        if storage.data_ptr() not in addresses:
+            # A weak reference holds the storage's address, so that no other one gets it, but not its memory.
+            seen[storage._cdata] = StorageWeakRef(storage), storage.nbytes(), tensor.shape in shapes
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         step()
-    return Kept(activations=kept[False], weight_copies=kept[True])
+    copies = sum(size for _, size, is_copy in seen.values() if is_copy)
+    return Kept(sum(size for _, size, _ in seen.values()) - copies, copies)
 
 
 class Convolution(NamedTuple):
@@ -81,8 +79,8 @@ def largest_convolution(config: RunConfig) -> Convolution:
 
 
 def flops(work: Callable[[], object]) -> int:
-    """Floating-point operations of all convolutions and matrix products, by their definitions; a multiplication and an
-    addition are two."""
-    with by_definition(), FlopCounterMode(display=False) as counter:
+    """Floating-point operations of all convolutions, direct, and matrix products; a multiplication and an addition are
+    two."""
+    with winograd.disabled(), FlopCounterMode(display=False) as counter:
         work()
     return counter.get_total_flops()

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nicegan.comparison.plan import Entry
 from nicegan.device import Machine, set_up_machine
-from nicegan.nn.winograd import by_definition
+from nicegan.nn import winograd
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
 from nicegan.training.memory import predict
@@ -59,7 +59,7 @@ def _flops(config: RunConfig, machine: Machine, batch: Batch) -> int:
     eager = config.model_copy(update={"cuda_graphs": False})
     stepper = Stepper(new_state(eager, machine.device), eager, machine)
     cycle = stepper.state.method.steps_of_a_cycle()
-    with by_definition(), FlopCounterMode(display=False) as counter:
+    with winograd.disabled(), FlopCounterMode(display=False) as counter:
         for _ in range(cycle):
             stepper(batch)
     return counter.get_total_flops() // cycle

@@ -130,7 +130,7 @@ class _Convolve(torch.autograd.Function):
         ctx.save_for_backward(weight, *(recompute.inputs if ctx.needs_input_grad[1] else ()))
         ctx.recompute, ctx.shape, ctx.dtypes = recompute._replace(inputs=()), x.shape, (x.dtype, dtype)
         ctx.stride, ctx.padding = stride, padding
-        return _learning(reflect_pad(x.to(dtype), padding), weight, _as(bias, dtype), stride)
+        return _convolve_in_training(reflect_pad(x.to(dtype), padding), weight, _as(bias, dtype), stride)
 
     @staticmethod
     @once_differentiable
@@ -151,8 +151,8 @@ class _Convolve(torch.autograd.Function):
         return _as(grad_x, stored), grad_weight, _as(grad_bias, ctx.weight_as["dtype"]), None, None, None, None
 
 
-def _learning(padded: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...]) -> Tensor:
-    """Return the convolution, by Winograd where that is better in training."""
+def _convolve_in_training(padded: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...]) -> Tensor:
+    """Return the convolution of a padded input, by Winograd where that is better."""
     if winograd.is_better(padded, weight, stride):
         return winograd.convolve(padded, weight, bias)
     return convolve_padded(padded, weight, bias, stride)
@@ -176,10 +176,10 @@ def _convolution_gradients(
     if wanted[2] and (by_rows or by_winograd or kernels.usable(grad)):
         grad_x, grad_weight, _ = _convolution_gradients(grad, padded, weight, stride, [*wanted[:2], False])
         return [grad_x, grad_weight, channel_sums(grad)]
-    if by_rows:
-        return [*row_conv.gradients(grad, padded, weight, wanted), None]
     if by_winograd:
         return [*winograd.gradients(grad, padded, weight, wanted), None]
+    if by_rows:
+        return [*row_conv.gradients(grad, padded, weight, wanted), None]
     num_channels = weight.shape[0]
     lacking = -num_channels % ALIGNMENT if grad.is_cuda and grad.dtype == torch.float32 else 0
     if lacking:  # few channels that are no multiple of four take a GPU 80 times as long (docs/LOG.md)
@@ -249,7 +249,7 @@ def convolve(  # noqa: PLR0913
     """
     if torch.is_grad_enabled() and not _second_order.get():
         return _Convolve.apply(x, weight, bias, stride, padding, recompute_of(x), low)  # pyright: ignore[reportReturnType]
-    compute = convolve_padded if _second_order.get() else _learning
+    compute = convolve_padded if _second_order.get() else _convolve_in_training
     return compute(reflect_pad(x, padding), weight if low is None else low, bias, stride)
 
 

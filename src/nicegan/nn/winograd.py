@@ -1,9 +1,13 @@
 """3x3 convolutions of many channels on a CPU, by Winograd's minimal filtering (Lavin and Gray, CVPR 2016).
 
-The output is cut into tiles of 4x4 pixels. A tile needs 6x6 pixels of the padded input; the tile, its kernel and its
-output are transformed so that the convolution is a product of matrices for each of the 36 places: 36 products of
-channels for 16 pixels, where the definition takes 144. In float32 the mean error is 1e-6 of the output's deviation,
-two to three times that of PyTorch's convolution (benchmarks/winograd.py).
+The output is cut into tiles of 4x4 pixels. With a tile Y, the 6x6 pixels d of the input that it needs and a
+kernel g,
+
+    Y = A' [(G g G') * (B' d B)] A
+
+where ' transposes and * multiplies number by number. Over channels, * is a product of matrices for each of the 36
+positions: 36 multiplications for 16 pixels, where the direct convolution takes 144. In float32 the mean error of
+outputs and gradients is about 1e-6 of their deviation (benchmarks/winograd.py).
 """
 
 from __future__ import annotations
@@ -15,13 +19,13 @@ from contextvars import ContextVar
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 FEWEST_CHANNELS = 128  # with fewer the transforms take what the products save (benchmarks/winograd.py)
-FEWEST_PIXELS = 256  # of the padded input
+FEWEST_PIXELS = 256  # of the padded input; smaller maps were not measured
 TILE, REACH = 4, 2
 SIDE = TILE + REACH
-# For the points 0, 1, -1, 2, -2 and infinity; F(4x4, 3x3) of the paper.
+# B', G and A' for the interpolation points 0, 1, -1, 2, -2 and infinity: F(4x4, 3x3) of the paper.
 INPUT = (
     (4, 0, -5, 0, 1, 0),
     (0, -4, -4, 1, 1, 0),
@@ -41,58 +45,53 @@ KERNEL = (
 OUTPUT = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1))
 
 
-# Weights, which must not be collected while they are known by their address, and their transforms.
-_kept: ContextVar[dict[int, tuple[Tensor, Tensor]] | None] = ContextVar("kept", default=None)
-_by_definition: ContextVar[bool] = ContextVar("by_definition", default=False)
+_disabled: ContextVar[bool] = ContextVar("disabled", default=False)
+# By the id of a weight: the weight, held so that its id is not reused, and its transformed kernel.
+_kernels: ContextVar[dict[int, tuple[Tensor, Tensor]] | None] = ContextVar("kernels", default=None)
 
 
 @contextmanager
-def by_definition() -> Iterator[None]:
-    """Within, all convolutions are computed by the definition: for counts of operations that do not depend on the
-    machine."""
-    token = _by_definition.set(True)  # noqa: FBT003
+def enabled() -> Iterator[None]:
+    """Within, large convolutions are computed by Winograd. No weight may change: each one is transformed once."""
+    token = _kernels.set({})
     try:
         yield
     finally:
-        _by_definition.reset(token)
+        _kernels.reset(token)
 
 
 @contextmanager
-def weights_unchanged() -> Iterator[None]:
-    """Within, no weight may change: each one is transformed once, where every pass would transform it anew."""
-    token = _kept.set({})
+def disabled() -> Iterator[None]:
+    """Within, all convolutions are direct, in a training step too: operations are counted so, on every machine."""
+    token = _disabled.set(True)  # noqa: FBT003
     try:
         yield
     finally:
-        _kept.reset(token)
-
-
-def transformed_bytes(network: nn.Module) -> int:
-    """Return the memory that the transformed weights of a network take while they are kept, in float32."""
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d) and set(layer.stride) == {1}]
-    weights = {layer.weight for layer in layers if _is_large(layer.weight)}
-    return sum(weight.nbytes * SIDE**2 // 9 for weight in weights)
+        _disabled.reset(token)
 
 
 def is_better(padded: Tensor, weight: Tensor, stride: tuple[int, ...]) -> bool:
-    """Return whether to convolve this padded input by Winograd: in training, on a CPU, if there are many channels.
-
-    Translators compute by the definition: in less memory, and the same numbers for a part of an image as for the whole.
-    """
+    """Return whether to convolve this padded input by Winograd: where it is enabled, on a CPU, with many channels."""
     return (
-        weight.requires_grad
+        _kernels.get() is not None
+        and not _disabled.get()
         and padded.device.type == "cpu"
         and padded.dtype in (torch.float32, torch.float64)
-        and _is_large(weight)
+        and not torch.is_autocast_enabled("cpu")
+        and is_large(weight)
         and set(stride) == {1}
         and padded.shape[2] * padded.shape[3] >= FEWEST_PIXELS
-        and not torch.is_autocast_enabled("cpu")
-        and not _by_definition.get()
     )
 
 
-def _is_large(weight: Tensor) -> bool:
+def is_large(weight: Tensor) -> bool:
+    """Return whether a weight is one that Winograd is better for."""
     return tuple(weight.shape[2:]) == (3, 3) and min(weight.shape[:2]) >= FEWEST_CHANNELS
+
+
+def transformed_bytes(weight: Tensor) -> int:
+    """Return the memory of a transformed weight."""
+    return weight.nbytes * SIDE**2 // 9
 
 
 def convolve(
@@ -105,13 +104,13 @@ def convolve(
     height, width = padded.shape[2] - REACH, padded.shape[3] - REACH
     rows, columns = _grid(height, width)
     out = padded.new_empty(len(padded), rows, TILE, columns, TILE, len(weight))
-    matrix = _matrix("output", padded.dtype)
+    matrix = _matrix("output", padded)
     for image, row, tiles in _strips(len(padded), rows, columns):
         pixels = (matrix @ products[:, tiles].flatten(1)).view(TILE, TILE, columns, -1)
         out[image, row] = pixels.transpose(1, 2)
     if bias is not None:
         out += bias
-    return _cropped(out.flatten(3, 4).flatten(1, 2), height, width)
+    return _crop(out.flatten(3, 4).flatten(1, 2), height, width)
 
 
 def gradients(
@@ -124,8 +123,8 @@ def gradients(
 
 
 def _kernel_gradient(of_products: Float[Tensor, "36 t c_out"], padded: Tensor, weight: Tensor) -> Tensor:
-    by_place = torch.bmm(of_products.mT, _tiles_of_input(padded))  # (36, c_out, c)
-    by_tap = _matrix("kernel", padded.dtype).T @ by_place.flatten(1)  # (9, c_out c)
+    by_position = torch.bmm(of_products.mT, _tiles_of_input(padded))  # (36, c_out, c)
+    by_tap = _matrix("kernel", padded).T @ by_position.flatten(1)  # (9, c_out c)
     grad_weight = by_tap.view(3, 3, *weight.shape[:2]).permute(2, 3, 0, 1)
     return grad_weight.contiguous(memory_format=torch.channels_last)
 
@@ -135,32 +134,32 @@ def _input_gradient(of_products: Float[Tensor, "36 t c_out"], padded: Tensor, we
     height, width = padded.shape[2:]
     rows, columns = _grid(height - REACH, width - REACH)
     total = padded.new_zeros(len(padded), TILE * (rows + 1), columns + 1, TILE, padded.shape[1])
-    matrix = _matrix("input", padded.dtype).T
+    matrix = _matrix("input", padded).T
     for image, row, tiles in _strips(len(padded), rows, columns):
         patches = (matrix @ of_input[:, tiles].flatten(1)).view(SIDE, SIDE, columns, -1).transpose(1, 2)
         strip = total[image, TILE * row : TILE * row + SIDE]  # neighbours share two rows, and two columns
         strip[:, :-1] += patches[:, :, :TILE]
         strip[:, 1:, :REACH] += patches[:, :, TILE:]
-    return _cropped(total.flatten(2, 3), height, width)
+    return _crop(total.flatten(2, 3), height, width)
 
 
 def _tiles_of_input(padded: Tensor) -> Float[Tensor, "36 t c"]:
     """Return the 6x6 pixels that each of t tiles needs, transformed."""
     height, width = padded.shape[2] - REACH, padded.shape[3] - REACH
-    pixels = _filled(padded.permute(0, 2, 3, 1), height, width)
+    pixels = _pad_to_tiles(padded.permute(0, 2, 3, 1), height, width)
     patches = pixels.unfold(1, SIDE, TILE).unfold(2, SIDE, TILE)  # (n, rows, columns, c, 6, 6)
-    return _transformed(patches.permute(0, 1, 4, 5, 2, 3), _matrix("input", padded.dtype))
+    return _transform(patches.permute(0, 1, 4, 5, 2, 3), _matrix("input", padded))
 
 
 def _gradient_of_products(grad: Tensor) -> Float[Tensor, "36 t c_out"]:
     """Return the gradient of each tile's products from that of the output."""
     rows, columns = _grid(*grad.shape[2:])
-    pixels = _filled(grad.permute(0, 2, 3, 1), *grad.shape[2:])
+    pixels = _pad_to_tiles(grad.permute(0, 2, 3, 1), *grad.shape[2:])
     tiles = pixels.unflatten(2, (columns, TILE)).unflatten(1, (rows, TILE)).permute(0, 1, 2, 4, 3, 5)
-    return _transformed(tiles, _matrix("output", grad.dtype).T)
+    return _transform(tiles, _matrix("output", grad).T)
 
 
-def _transformed(
+def _transform(
     patches: Float[Tensor, "n rows side side columns c"], matrix: Float[Tensor, "36 side_side"]
 ) -> Float[Tensor, "36 t c"]:
     """Return the products of the matrix with the pixels of each tile."""
@@ -179,8 +178,8 @@ def _strips(images: int, rows: int, columns: int) -> Iterator[tuple[int, int, sl
 
 
 def _kernel(weight: Tensor) -> Float[Tensor, "36 c_out c"]:
-    """Return the weight transformed, and keep it where no weight may change."""
-    kept = _kept.get()
+    """Return the transformed weight, which is kept while Winograd is enabled."""
+    kept = _kernels.get()
     if kept is None:
         return _transformed_kernel(weight)
     if id(weight) not in kept:
@@ -190,7 +189,7 @@ def _kernel(weight: Tensor) -> Float[Tensor, "36 c_out c"]:
 
 def _transformed_kernel(weight: Tensor) -> Float[Tensor, "36 c_out c"]:
     taps = weight.detach().permute(0, 2, 3, 1).flatten(1, 2)  # (c_out, 9, c)
-    return torch.matmul(_matrix("kernel", weight.dtype), taps).transpose(0, 1)
+    return torch.matmul(_matrix("kernel", weight), taps).transpose(0, 1)
 
 
 def _grid(height: int, width: int) -> tuple[int, int]:
@@ -198,17 +197,18 @@ def _grid(height: int, width: int) -> tuple[int, int]:
     return -(-height // TILE), -(-width // TILE)
 
 
-def _filled(x: Float[Tensor, "n h w c"], height: int, width: int) -> Tensor:
+def _pad_to_tiles(x: Float[Tensor, "n h w c"], height: int, width: int) -> Tensor:
     """Return x with zeros below and on the right, up to whole tiles of an output of this size."""
     lacking = -height % TILE, -width % TILE
     return F.pad(x, (0, 0, 0, lacking[1], 0, lacking[0])) if any(lacking) else x
 
 
-def _cropped(x: Float[Tensor, "n h_tiled w_tiled c"], height: int, width: int) -> Float[Tensor, "n c h w"]:
+def _crop(x: Float[Tensor, "n h_tiled w_tiled c"], height: int, width: int) -> Float[Tensor, "n c h w"]:
     return x[:, :height, :width].contiguous().permute(0, 3, 1, 2)
 
 
-def _matrix(name: str, dtype: torch.dtype) -> Tensor:
+def _matrix(name: str, like: Tensor) -> Tensor:
     """Return a transform of rows and columns at once: (36, 36) of the input, (36, 9) kernel, (16, 36) output."""
-    of_rows = torch.tensor({"input": INPUT, "kernel": KERNEL, "output": OUTPUT}[name], dtype=dtype)
+    one_way = {"input": INPUT, "kernel": KERNEL, "output": OUTPUT}[name]
+    of_rows = torch.tensor(one_way, dtype=like.dtype, device=like.device)
     return torch.kron(of_rows, of_rows)

@@ -14,7 +14,8 @@ from torch.utils._pytree import tree_leaves
 from nicegan.device import Machine, free_bytes, process_bytes
 from nicegan.ledger import Ledger
 from nicegan.methods.base import Fakes, Method, Phase, total, unique_state
-from nicegan.nn.winograd import by_definition, transformed_bytes
+from nicegan.nn import winograd
+from nicegan.nn.conv import ReflectConv2d
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
 from nicegan.training.state import ADAM_STATES, total_bytes
@@ -49,7 +50,7 @@ def predict(config: RunConfig, machine: Machine) -> Need:
         lasting = _lasting(method)  # with what the phases have begun to remember
     if machine.device.type == "cpu":
         lasting += process_bytes()
-    kernels = transformed_bytes(method) if (machine.device.type, machine.precision) == ("cpu", "float32") else 0
+    kernels = _kernels(method) if (machine.device.type, machine.precision) == ("cpu", "float32") else 0
     return Need(lasting, max(peaks) + kernels)
 
 
@@ -66,7 +67,7 @@ def _passing(method: Method, phase: Phase, images: Batch, fakes: Fakes, machine:
     """Gradients, and everything else alive at the worst moment of a phase."""
     noise = tuple(tensor.to(images.a.device) for tensor in phase.noise(images, torch.Generator()))
     remembered = total_bytes(method.process_state().values())
-    with by_definition(), Ledger() as ledger:
+    with Ledger() as ledger:
         with machine.autocast():
             terms = phase(images, noise, fakes)
         total(terms).backward()
@@ -77,6 +78,12 @@ def _passing(method: Method, phase: Phase, images: Batch, fakes: Fakes, machine:
     if machine.device.type != "cpu":
         return peak
     return gradients + int(CPU_FRAGMENTATION * max(0, peak - gradients))
+
+
+def _kernels(method: nn.Module) -> int:
+    """Return the bytes of the transformed weights of large convolutions, which a step on a CPU keeps."""
+    layers = [layer for layer in method.modules() if type(layer) is ReflectConv2d and set(layer.stride) == {1}]
+    return sum(winograd.transformed_bytes(layer.weight) for layer in layers if winograd.is_large(layer.weight))
 
 
 def shortage(config: RunConfig, machine: Machine) -> str | None:

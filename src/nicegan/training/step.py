@@ -16,8 +16,8 @@ from nicegan.device import Machine
 from nicegan.distributed import ALONE, ProcessGroup
 from nicegan.methods.base import Fakes, Noise, Phase, total
 from nicegan.metric_names import term_name
+from nicegan.nn import winograd
 from nicegan.nn.conv import cast_once
-from nicegan.nn.winograd import weights_unchanged
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch, Terms
 from nicegan.training.ema import EmaUpdate, ema_weight
@@ -102,7 +102,7 @@ class Stepper:
 
     def _update(self, phase: Phase, wrapped: nn.Module, optimizer: Optimizer, parts: Parts) -> Update:
         """Update one phase by the gradients of all parts; return its terms."""
-        with weights_unchanged():
+        with winograd.enabled():  # until the optimizer moves the weights
             terms, made = self._gradients(wrapped, parts)
         numbers = self.finite.look(self.state.step + 1, phase, terms)
         if (limit := self.config.method.optimizer_of(phase.name).max_gradient_norm) is not None:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nicegan.methods.base import Style
-from nicegan.nn.conv import ReflectConv2d, channels_last
+from nicegan.nn.conv import ReflectConv2d, channels_last, convolve
 from nicegan.nn.instance_norm import InstanceNorm
 from nicegan.nn.layer_norm import ImageNorm
 from nicegan.nn.resnet import ResidualBlock, conv
@@ -34,8 +34,8 @@ class Up(nn.Module):
 
 
 class Mix(nn.Sequential):
-    """[x, style] -> x: two 1x1 convolutions with ReLU. A style is the same at every pixel, so is what the first one
-    makes of it: a bias."""
+    """[x, style] -> x: two 1x1 convolutions with ReLU. A style is the same at every pixel, so its share of the first
+    convolution is a bias."""
 
     def __init__(self, num_channels: int) -> None:
         super().__init__(
@@ -48,7 +48,7 @@ class Mix(nn.Sequential):
         assert isinstance(first, nn.Conv2d)
         of_x, of_style = first.weight.chunk(2, dim=1)
         bias = F.linear(style, of_style.flatten(1), first.bias)
-        x = F.conv2d(x, of_x).add_(bias[:, :, None, None])
+        x = convolve(x, of_x, None, padding=0).add_(bias[:, :, None, None])
         for layer in rest:
             x = layer(x)
         return x
