@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 FEWEST_CHANNELS = 128  # with fewer the transforms take what the products save (benchmarks/winograd.py)
-FEWEST_PIXELS = 256  # of the padded input; smaller maps were not measured
+FEWEST_PIXELS = 1000  # of the padded input: with fewer, the transform of the kernel does
 TILE, REACH = 4, 2
 SIDE = TILE + REACH
 # B', G and A' for the interpolation points 0, 1, -1, 2, -2 and infinity: F(4x4, 3x3) of the paper.
