@@ -78,15 +78,14 @@ def is_better(padded: Tensor, weight: Tensor, stride: tuple[int, ...]) -> bool:
         and padded.device.type == "cpu"
         and padded.dtype in (torch.float32, torch.float64)
         and not torch.is_autocast_enabled("cpu")
-        and is_large(weight)
-        and set(stride) == {1}
-        and padded.shape[2] * padded.shape[3] >= FEWEST_PIXELS
+        and is_large(weight, stride, padded.shape[2] * padded.shape[3])
     )
 
 
-def is_large(weight: Tensor) -> bool:
-    """Return whether a weight is one that Winograd is better for."""
-    return tuple(weight.shape[2:]) == (3, 3) and min(weight.shape[:2]) >= FEWEST_CHANNELS
+def is_large(weight: Tensor, stride: tuple[int, ...], pixels: int) -> bool:
+    """Return whether Winograd is better for a weight, a stride and the pixels of a padded input, on a CPU."""
+    is_3x3 = tuple(weight.shape[2:]) == (3, 3) and set(stride) == {1}
+    return is_3x3 and min(weight.shape[:2]) >= FEWEST_CHANNELS and pixels >= FEWEST_PIXELS
 
 
 def transformed_bytes(weight: Tensor) -> int:

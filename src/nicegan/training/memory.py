@@ -44,13 +44,16 @@ def predict(config: RunConfig, machine: Machine) -> Need:
     """
     with FakeTensorMode(), torch.device(machine.device):
         method = config.method.build(config.size)
+        transformed = layers_by_winograd(method)
         images = Batch(*(torch.empty(config.batch_size, 3, *config.size) for _ in "ab"))
         fakes: Fakes = {}
         peaks = [_passing(method, phase, images, fakes, machine) for phase in method.phases]
         lasting = _lasting(method)  # with what the phases have begun to remember
     if machine.device.type == "cpu":
         lasting += process_bytes()
-    kernels = _kernels(method) if (machine.device.type, machine.precision) == ("cpu", "float32") else 0
+    if (machine.device.type, machine.precision) != ("cpu", "float32"):
+        transformed.clear()
+    kernels = sum(winograd.transformed_bytes(layer.weight) for layer in transformed)
     return Need(lasting, max(peaks) + kernels)
 
 
@@ -80,10 +83,20 @@ def _passing(method: Method, phase: Phase, images: Batch, fakes: Fakes, machine:
     return gradients + int(CPU_FRAGMENTATION * max(0, peak - gradients))
 
 
-def _kernels(method: nn.Module) -> int:
-    """Return the bytes of the transformed weights of large convolutions, which a step on a CPU keeps."""
-    layers = [layer for layer in method.modules() if type(layer) is ReflectConv2d and set(layer.stride) == {1}]
-    return sum(winograd.transformed_bytes(layer.weight) for layer in layers if winograd.is_large(layer.weight))
+def layers_by_winograd(method: nn.Module) -> set[ReflectConv2d]:
+    """Return a set that each pass through the method adds its layers to whose kernels a step on a CPU transforms."""
+    found: set[ReflectConv2d] = set()
+
+    def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(layer, ReflectConv2d)
+        height, width = (side + 2 * layer.reach for side in inputs[0].shape[2:])
+        if winograd.is_large(layer.weight, layer.stride, height * width):
+            found.add(layer)
+
+    for layer in method.modules():
+        if type(layer) is ReflectConv2d:
+            layer.register_forward_pre_hook(look)
+    return found
 
 
 def shortage(config: RunConfig, machine: Machine) -> str | None:
