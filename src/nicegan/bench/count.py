@@ -1,4 +1,4 @@
-"""What does not wobble: floating-point operations, and bytes kept for the backward pass."""
+"""What does not wobble: bytes kept for the backward pass, and which convolution has most of the arithmetic."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils.flop_counter import FlopCounterMode
 
 from nicegan.methods.base import Fakes
-from nicegan.nn import winograd
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
 
@@ -76,11 +74,3 @@ def largest_convolution(config: RunConfig) -> Convolution:
         noise = tuple(tensor.to("meta") for tensor in phase.noise(batch, torch.Generator()))
         phase(batch, noise, fakes)
     return total.most_common(1)[0][0]
-
-
-def flops(work: Callable[[], object]) -> int:
-    """Floating-point operations of all convolutions, direct, and matrix products; a multiplication and an addition are
-    two."""
-    with winograd.disabled(), FlopCounterMode(display=False) as counter:
-        work()
-    return counter.get_total_flops()

@@ -12,12 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nicegan.bench.count import flops, kept_bytes, largest_convolution
+from nicegan.bench.count import kept_bytes, largest_convolution
 from nicegan.bench.turns import Side
 from nicegan.device import keep_freed_memory, peak_bytes, set_up_machine
 from nicegan.errors import ConfigError
 from nicegan.inference.translator import Translator
 from nicegan.model_file import Model, ModelSpec
+from nicegan.nn.flops import flops
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
 from nicegan.training.state import new_state

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from nicegan.comparison.plan import Entry
 from nicegan.device import Machine, set_up_machine
-from nicegan.nn import winograd
+from nicegan.nn.flops import flops
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch
 from nicegan.training.memory import predict
@@ -45,9 +44,9 @@ def measure_costs(entries: Sequence[Entry], progress: Callable[[str], None]) -> 
         batch = _noise(entry.config, machine)
         parameters = {id(p): p.numel() for phase in state.method.phases for p in phase.parameters()}
         translating = {id(p): p.numel() for p in state.method.translation_model().parameters()}
-        flops = _flops(entry.config, machine, batch)
+        operations = _flops(entry.config, machine, batch)
         need = predict(entry.config, machine).total
-        costs[entry.name] = Costs(sum(parameters.values()), sum(translating.values()), flops, need, 0.0)
+        costs[entry.name] = Costs(sum(parameters.values()), sum(translating.values()), operations, need, 0.0)
         steps[entry.name] = stepper, batch
     progress("timing steps in turns")
     seconds = _take_turns(steps)
@@ -59,10 +58,7 @@ def _flops(config: RunConfig, machine: Machine, batch: Batch) -> int:
     eager = config.model_copy(update={"cuda_graphs": False})
     stepper = Stepper(new_state(eager, machine.device), eager, machine)
     cycle = stepper.state.method.steps_of_a_cycle()
-    with winograd.disabled(), FlopCounterMode(display=False) as counter:
-        for _ in range(cycle):
-            stepper(batch)
-    return counter.get_total_flops() // cycle
+    return flops(lambda: [stepper(batch) for _ in range(cycle)]) // cycle
 
 
 def _take_turns(steps: dict[str, tuple[Stepper, Batch]]) -> dict[str, float]:

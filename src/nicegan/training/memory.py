@@ -51,9 +51,8 @@ def predict(config: RunConfig, machine: Machine) -> Need:
         lasting = _lasting(method)  # with what the phases have begun to remember
     if machine.device.type == "cpu":
         lasting += process_bytes()
-    if (machine.device.type, machine.precision) != ("cpu", "float32"):
-        transformed.clear()
-    kernels = sum(winograd.transformed_bytes(layer.weight) for layer in transformed)
+    uses_winograd = (machine.device.type, machine.precision) == ("cpu", "float32")
+    kernels = sum(winograd.transformed_bytes(layer.weight) for layer in transformed if uses_winograd)
     return Need(lasting, max(peaks) + kernels)
 
 

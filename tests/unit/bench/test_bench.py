@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from nicegan.bench import measure, tables
-from nicegan.bench.count import flops, kept_bytes
+from nicegan.bench.count import kept_bytes
 from nicegan.bench.turns import Side, take_turns
 from nicegan.cli.bench import run
 from nicegan.errors import ConfigError, NiceganError
+from nicegan.nn.flops import flops
 from nicegan.recipes import recipe
 
 REFERENCE = Path(__file__).parents[3] / "benchmarks/reference_nicegan.py"

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
+from tests.unit.nn.direct import assert_is_direct
 
 from nicegan.nn import row_conv
 
@@ -12,13 +12,5 @@ from nicegan.nn import row_conv
 def test_values_and_gradients_equal_those_in_one_piece(
     out_channels: int, kernel: tuple[int, int], layout: torch.memory_format
 ) -> None:
-    padded = torch.randn(2, 5, 13, 11, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
-    weight = torch.randn(out_channels, 5, *kernel, dtype=torch.float64, requires_grad=True)
-    expected = F.conv2d(padded, weight)
-    found = row_conv.convolve(padded.detach(), weight.detach())
-    torch.testing.assert_close(found, expected.detach())
-    grad = torch.randn_like(expected)
-    wanted = torch.autograd.grad(expected, (padded, weight), grad)
-    gradients = row_conv.gradients(grad, padded.detach(), weight.detach(), [True, True])
-    torch.testing.assert_close(gradients, wanted)
-    assert row_conv.gradients(grad, padded.detach(), weight.detach(), [True, False])[1] is None
+    padded = torch.randn(2, 5, 13, 11, dtype=torch.float64).contiguous(memory_format=layout)
+    assert_is_direct(row_conv, padded, torch.randn(out_channels, 5, *kernel, dtype=torch.float64))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.unit.nn.direct import assert_is_direct
 
 from nicegan.nn import conv, winograd
 from nicegan.nn.conv import ReflectConv2d, twice_differentiable
@@ -31,18 +32,10 @@ def test_values_and_gradients_are_those_of_the_direct_convolution(
     size: tuple[int, int], layout: torch.memory_format
 ) -> None:
     padded = torch.randn(2, 5, size[0] + 2, size[1] + 2, dtype=torch.float64).contiguous(memory_format=layout)
-    padded.requires_grad_()
-    weight = torch.randn(7, 5, 3, 3, dtype=torch.float64, requires_grad=True)
-    bias = torch.randn(7, dtype=torch.float64)
-    expected = F.conv2d(padded, weight, bias)
-    found = winograd.convolve(padded.detach(), weight.detach(), bias)
-    torch.testing.assert_close(found, expected.detach())
-    grad = torch.randn_like(expected)
-    wanted = torch.autograd.grad(expected, (padded, weight), grad)
-    gradients = winograd.gradients(grad, padded.detach(), weight.detach(), [True, True])
-    torch.testing.assert_close(gradients, wanted)
-    assert winograd.gradients(grad, padded.detach(), weight.detach(), [True, False])[1] is None
-    assert winograd.gradients(grad, padded.detach(), weight.detach(), [False, True])[0] is None
+    weight = torch.randn(7, 5, 3, 3, dtype=torch.float64)
+    assert_is_direct(winograd, padded, weight)
+    grad = torch.randn(2, 7, *size, dtype=torch.float64)
+    assert winograd.gradients(grad, padded, weight, [False, True])[0] is None
 
 
 def test_outputs_and_gradients_in_single_precision_are_exact_to_two_millionths() -> None:

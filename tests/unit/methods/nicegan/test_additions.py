@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nicegan.bench.count import flops
 from nicegan.device import Machine
 from nicegan.methods.base import Method, Phase, total
 from nicegan.methods.nicegan.config import NiceGAN
+from nicegan.nn.flops import flops
 from nicegan.run_config import RunConfig
 from nicegan.shapes import Batch, Terms
 from nicegan.training.state import TrainingState, load_state, new_state, save_state
